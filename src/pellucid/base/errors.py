@@ -1,0 +1,129 @@
+"""Every error a person can meet, in one tree; each leaf has a stable code and an HTTP status.
+
+    PellucidError
+    ├── InputError            what was sent cannot be answered (4xx)
+    │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
+    │   └── ImageError        the bytes are not a picture we accept
+    │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
+    ├── NotFound              no such analysis, page or heat map
+    ├── Unavailable           try again: starting, stopping or too busy
+    ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
+    ├── BundleError           a bundle is damaged, unlicensed or of an unknown schema
+    └── DataError             a dataset, feature folder or checkpoint is damaged or refused
+        └── LeakError         the guard refused: file facts predict the label
+
+Codes are part of the API: they are never renamed. `docs/errors.md` lists them and a test keeps that list whole.
+"""
+
+from __future__ import annotations
+
+
+class PellucidError(Exception):
+    """Base of the tree. `code` is stable, `status` is what an HTTP client sees, `title` is a short sentence."""
+
+    code = "internal"
+    status = 500
+    title = "Something went wrong on our side"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+
+
+class InputError(PellucidError):
+    code = "bad-input"
+    status = 400
+    title = "The request cannot be answered as sent"
+
+
+class BadRequest(InputError):
+    code = "bad-request"
+    title = "The request is malformed"
+
+
+class NotMultipart(InputError):
+    code = "bad-multipart"
+    title = "The multipart body is malformed"
+
+
+class EmptyBody(InputError):
+    code = "empty-body"
+    title = "The body is empty"
+
+
+class BodyTooLarge(InputError):
+    code = "body-too-large"
+    status = 413
+    title = "The body is larger than this service accepts"
+
+
+class BodyTooSlow(InputError):
+    code = "body-too-slow"
+    status = 408
+    title = "The body did not arrive in time"
+
+
+class ImageError(InputError):
+    code = "bad-image"
+    status = 422
+    title = "The picture cannot be read"
+
+
+class NotAnImage(ImageError):
+    code = "not-an-image"
+    status = 415
+    title = "The bytes are not a picture"
+
+
+class UnsupportedFormat(ImageError):
+    code = "unsupported-format"
+    status = 415
+    title = "The picture's format is not accepted"
+
+
+class BrokenImage(ImageError):
+    code = "broken-image"
+    title = "The picture is damaged or cut short"
+
+
+class TooManyPixels(ImageError):
+    code = "too-many-pixels"
+    status = 413
+    title = "The picture has more pixels than this service accepts"
+
+
+class ImageTooSmall(ImageError):
+    code = "image-too-small"
+    title = "The picture is too small to be judged"
+
+
+class NotFound(PellucidError):
+    code = "not-found"
+    status = 404
+    title = "There is no such thing here"
+
+
+class Unavailable(PellucidError):
+    code = "unavailable"
+    status = 503
+    title = "The service cannot answer just now"
+
+
+class ConfigError(PellucidError):
+    code = "bad-config"
+    title = "A setting, recipe or policy is wrong"
+
+
+class BundleError(PellucidError):
+    code = "bad-bundle"
+    title = "The bundle cannot be used"
+
+
+class DataError(PellucidError):
+    code = "bad-data"
+    title = "The data cannot be used"
+
+
+class LeakError(DataError):
+    code = "label-leak"
+    title = "Facts about the files predict the label"

@@ -1,0 +1,111 @@
+"""The answer: one image → one `Report` (design section 5). Field names are API; they are added to, never renamed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VerdictLabel = Literal["generated", "edited", "captured", "no_ai_found", "unsure"]
+EvidenceKind = Literal["claim", "record", "inference", "ruling"]
+Decision = Literal["allow", "limit", "review", "block"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageFacts(Frozen):
+    """What the file is; `notes` say what decoding did ("first frame of 12", "transparency laid on white")."""
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    pdq: str | None = None
+    pdq_quality: int | None = None
+    notes: list[str] = []
+
+
+class Budget(Frozen):
+    """How many real pictures per 10,000 of this slice would be accused at the threshold; `upper` is the one-sided 95 % bound."""
+
+    accused_per_10000: float
+    upper: float
+    measured_on: int
+
+
+class Inference(Frozen):
+    """The pixels' evidence: calibrated P(AI), its interval over re-encodings (only where it is near the threshold), its slice."""
+
+    probability: Probability
+    interval: tuple[Probability, Probability] | None = None
+    slice: str
+    threshold: Probability | None = None
+    budget: Budget | None = None
+    heatmap: str | None = None
+
+
+class Evidence(Frozen):
+    kind: EvidenceKind
+    source: str
+    says: str
+    state: str
+    detail: str | None = None
+
+
+class Verdict(Frozen):
+    label: VerdictLabel
+    basis: list[EvidenceKind]
+    text: str
+
+
+class Caption(Frozen):
+    text: str
+    score: float | None = None
+
+
+class Tag(Frozen):
+    name: str
+    score: Probability
+    source: Literal["encoder", "captions"]
+
+
+class Moderation(Frozen):
+    decision: Decision
+    rule: str
+    reason: str
+    policy: str
+    scores: dict[str, float]
+
+
+class Model(Frozen):
+    bundle: str
+    channel: str
+    use: str
+
+
+class Missing(Frozen):
+    """A part that could not be answered, and why; the rest of the report still stands."""
+
+    part: str
+    reason: str
+
+
+class Report(Frozen):
+    id: str
+    created: str
+    source: str | None = None
+    image: ImageFacts
+    verdict: Verdict
+    inference: Inference | None = None
+    evidence: list[Evidence] = []
+    not_checked: list[str] = []
+    caption: Caption | None = None
+    tags: list[Tag] = []
+    moderation: Moderation | None = None
+    model: Model
+    missing: list[Missing] = []
+    timing_ms: dict[str, float] = {}
