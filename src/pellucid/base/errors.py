@@ -3,10 +3,12 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
+    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
-    ├── Unavailable           try again: starting, stopping or too busy
+    ├── Unavailable           try again: stopping
+    │   └── Starting, Busy, AnalysisTooSlow
     ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
     ├── BundleError           a bundle is damaged, unlicensed or of an unknown schema
     └── DataError             a dataset, feature folder or checkpoint is damaged or refused
@@ -63,6 +65,24 @@ class BodyTooSlow(InputError):
     title = "The body did not arrive in time"
 
 
+class InvalidParameter(InputError):
+    code = "invalid-parameter"
+    status = 422
+    title = "A parameter is missing or has a value that is not allowed"
+
+
+class MethodNotAllowed(InputError):
+    code = "method-not-allowed"
+    status = 405
+    title = "This address does not answer to this method"
+
+
+class Unauthorized(InputError):
+    code = "unauthorized"
+    status = 401
+    title = "A valid API key is needed"
+
+
 class ImageError(InputError):
     code = "bad-image"
     status = 422
@@ -107,6 +127,21 @@ class Unavailable(PellucidError):
     code = "unavailable"
     status = 503
     title = "The service cannot answer just now"
+
+
+class Starting(Unavailable):
+    code = "starting"
+    title = "The models are still being loaded"
+
+
+class Busy(Unavailable):
+    code = "busy"
+    title = "More pictures are waiting than this service accepts"
+
+
+class AnalysisTooSlow(Unavailable):
+    code = "analysis-too-slow"
+    title = "The picture was not answered in the time allowed"
 
 
 class ConfigError(PellucidError):

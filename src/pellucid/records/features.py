@@ -76,6 +76,14 @@ class FeatureFolder:
         return sorted((self.path / view).glob("shard-*.npz"))
 
 
+def open_features(path: Path) -> FeatureFolder:
+    """An existing folder, whatever its key. Raises `DataError` where there is none."""
+    head = path / "features.json"
+    if not head.exists():
+        raise DataError(f"{path} is no feature folder: {head.name} is not there; run `pellucid ingest` first")
+    return FeatureFolder(path, json.loads(head.read_text())["key"])
+
+
 def _ids(shard: Path) -> list[str]:
     with np.load(shard, allow_pickle=False) as arrays:
         names: list[str] = arrays["ids"].tolist()

@@ -37,13 +37,14 @@ def feature_key(encoder: Path, spec: ViewSpec) -> str:
 
 
 def view_of(image: Image.Image, view: str, spec: ViewSpec, seed: str) -> Image.Image:
-    """`clean`, one of the re-encodings, `augment-K` (random, by sample), or `caption`."""
+    """`clean`, re-encodings one after the other (`web`, `web+jpeg60`), `augment-K` (random, by sample), or `caption`."""
     if view == "caption":
         return caption_view(image, spec)
-    if view.startswith("augment-"):
-        return detection_view(random_change(image, f"{seed}/{view}"), spec)
-    if view != "clean":
-        image = RE_ENCODINGS[view](image)
+    for change in view.split("+"):
+        if change.startswith("augment-"):
+            image = random_change(image, f"{seed}/{change}")
+        elif change != "clean":
+            image = RE_ENCODINGS[change](image)
     return detection_view(image, spec)
 
 

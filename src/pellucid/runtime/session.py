@@ -18,6 +18,8 @@ BackEnd = Literal["openvino", "onnxruntime"]
 
 
 class Session(Protocol):
+    inputs: tuple[str, ...]
+
     def run(self, inputs: Tensors) -> Tensors:
         """Outputs by name, each a copy of its own. Safe to call from several threads."""
         ...
@@ -33,6 +35,7 @@ class OpenVinoSession:
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         self._compiled = ov.Core().compile_model(str(path), "CPU", options)
+        self.inputs = tuple(port.get_any_name() for port in self._compiled.inputs)
         # One output may carry several names (its own and that of the node it came from).
         self._names = [output.get_names() for output in self._compiled.outputs]
 
@@ -52,6 +55,7 @@ class OnnxRuntimeSession:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.inputs = tuple(port.name for port in self._session.get_inputs())
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Tensors) -> Tensors:

@@ -1,0 +1,20 @@
+"""Names of analyses: ULIDs (github.com/ulid/spec), which sort by time and can be made anywhere."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LENGTH = 26
+
+
+def new_id() -> str:
+    """48 bits of milliseconds and 80 random bits, in 26 letters of Crockford's base 32."""
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join(ALPHABET[value >> shift & 31] for shift in range((LENGTH - 1) * 5, -1, -5))
+
+
+def is_id(text: str) -> bool:
+    """Is it one that `new_id` could have given?"""
+    return len(text) == LENGTH and text[0] <= "7" and set(text) <= set(ALPHABET)

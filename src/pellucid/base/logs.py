@@ -1,0 +1,84 @@
+"""Logs: one line an event, as JSON or plain, on standard error.
+
+What is logged may hold what a stranger sent (a file name, a header), so every control character, line separator and
+text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+Level = Literal["debug", "info", "warning", "error"]
+
+# Unicode categories that are never printed as they are: control, format (direction marks), surrogate, line and paragraph separators.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+
+
+def configure_logs(level: Level = "info", as_json: bool = False, stream: TextIO | None = None) -> None:
+    """Send all logs (ours, uvicorn's, libraries') through one handler; calling it again replaces that handler."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def escape(text: str) -> str:
+    """`text` on one line of printable characters; the backslash itself is doubled, so that escapes cannot be forged."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+class PlainFormatter(logging.Formatter):
+    """`2026-11-22T15:04:05.678Z INFO pellucid.serve: analysed id=01J… ms=71`: for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join(f" {escape(name)}={escape(str(value))}" for name, value in _facts(record).items())
+        line = f"{_time(record)} {record.levelname} {escape(record.name)}: {escape(record.getMessage())}{facts}"
+        trace = _trace(self, record)
+        return line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, what `extra=` held, and the trace; for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, object] = {
+            "time": _time(record), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage(),
+        }  # fmt: skip
+        event |= {name: value for name, value in _facts(record).items() if name not in event}
+        if trace := _trace(self, record):
+            event["trace"] = trace
+        # ASCII only: JSON's own \uXXXX escapes every separator and direction mark.
+        return json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _facts(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return formatter.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+
+
+def _escaped(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if unicodedata.category(character) not in _UNPRINTABLE:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,0 +1,100 @@
+"""What a site sets, each from `PELLUCID_<NAME>` in the environment; the command line overrides it.
+
+A setting says where and how much, never what an answer is: thresholds live in the bundle, rules in a policy.
+`docs/settings.md` lists them and a test keeps that list whole.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pellucid.base.errors import ConfigError
+from pellucid.base.pixels import Limits
+
+PREFIX = "PELLUCID_"
+MIB = 1 << 20
+KEY_LENGTH = 16
+
+
+class Settings(BaseSettings):
+    """Read with `read_settings`, which says what is wrong in our own words."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with `PELLUCID_API_KEYS`.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path("pellucid-data"), description="Folder of the database and the stored pictures; made if absent.")
+    bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
+    policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
+    api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
+    )
+
+    max_body_bytes: int = Field(32 * MIB, ge=1, description="Largest request body, in bytes.")
+    max_open_bytes: int = Field(256 * MIB, ge=1, description="Bytes of all bodies held at one time; more answers 503.")
+    body_timeout_s: float = Field(20.0, gt=0, description="Seconds in which a whole body must have arrived.")
+    max_fields: int = Field(8, ge=1, description="Parts of a multipart body beside the file.")
+    max_field_bytes: int = Field(4096, ge=1, description="Largest multipart part that is not the file, in bytes.")
+    max_pixels: int = Field(64_000_000, ge=1, description="Most pixels a picture may have; judged before decoding.")
+    max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
+    min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
+
+    threads: int = Field(8, ge=1, description="Pictures analysed at one time.")
+    queue_limit: int = Field(64, ge=0, description="Pictures that may wait for a thread; more answers 503 with Retry-After.")
+    analysis_timeout_s: float = Field(30.0, gt=0, description="Seconds a picture may wait and be analysed; then 503.")
+    model_threads: int = Field(0, ge=0, description="Threads of the model runtime; 0 uses every core.")
+    max_batch: int = Field(8, ge=1, description="Most views the encoder takes in one pass.")
+    batch_wait_ms: float = Field(2.0, ge=0, description="Milliseconds the first view of a batch waits for others.")
+    shutdown_grace_s: int = Field(30, ge=0, description="Seconds in which accepted pictures are still answered after SIGTERM.")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _long_enough(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(key) < KEY_LENGTH for key in keys):
+            raise ValueError(f"every key needs at least {KEY_LENGTH} characters; make one with `openssl rand -hex 16`")
+        return keys
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_pixels, self.max_side, self.min_side)
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """From the environment, `overrides` that are not None on top. Raises `ConfigError` naming the variable."""
+    try:
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError("; ".join(_complaint(problem) for problem in error.errors(include_input=False))) from error
+    _check_exposure(settings)
+    return settings
+
+
+def _complaint(problem: Any) -> str:
+    name = "_".join(str(part) for part in problem["loc"][:1])
+    return f"{PREFIX}{name.upper()}: {problem['msg']}"
+
+
+def _check_exposure(settings: Settings) -> None:
+    if settings.api_keys or _is_loopback(settings.host):
+        return
+    raise ConfigError(
+        f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; "
+        f"allowed without keys is loopback (127.0.0.1); set {PREFIX}API_KEYS"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

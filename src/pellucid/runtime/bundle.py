@@ -1,0 +1,126 @@
+"""A bundle with its sessions open: numpy in, numpy out. What is served and what is evaluated is this, never a checkpoint.
+
+The encoder runs in OpenVINO (integer kernels), the small heads one thread each in ONNX Runtime: a service is parallel over
+pictures, and a second pool of threads would only fight with the first (docs/adr/0005-batching.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.base.errors import BundleError
+from pellucid.records.bundle import Bundle, Calibration, Domains, TagSet, TagSource, Thresholds, read_bundle, read_json
+from pellucid.runtime.caption import Captioner, CaptionResult
+from pellucid.runtime.reencode import RE_ENCODINGS
+from pellucid.runtime.session import BackEnd, Session, Tensors, open_session
+
+Floats = NDArray[np.float32]
+TagScore = tuple[str, float, TagSource]
+
+# The model card of image-safety-classifier-s (NSFL, NSFW, SFW) in the words of our policies.
+SAFETY_CLASSES = ("gore", "nsfw", "safe")
+DETECTOR_INPUTS = ("class_tokens", "patch_mean", "patch_std")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Sessions of the small models; None where the bundle has no such part."""
+
+    detector: Session
+    domain: Session
+    tags: Session | None
+    safety: Session | None
+    caption: Captioner | None
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """Open with `LoadedBundle.open`. All methods are safe to call from several threads."""
+
+    head: Bundle
+    encoder: Session
+    heads: Heads
+    calibration: Calibration
+    thresholds: Thresholds
+    domain_set: Domains
+    tag_set: TagSet | None
+
+    @classmethod
+    def open(cls, folder: Path, threads: int = 0, back_end: BackEnd = "openvino") -> LoadedBundle:
+        """`threads` of the encoder; 0 uses every core. Raises `BundleError`."""
+        head = read_bundle(folder)
+        thresholds = read_json(folder / "thresholds.json", Thresholds)
+        if unknown := set(thresholds.re_encodings) - RE_ENCODINGS.keys():
+            raise BundleError(f"thresholds.json names re-encodings {sorted(unknown)}; known are {', '.join(RE_ENCODINGS)}")
+        return cls(
+            head=head,
+            encoder=open_session(folder / "encoder.onnx", back_end, threads),
+            heads=_open_heads(folder, head),
+            calibration=read_json(folder / "calibration.json", Calibration),
+            thresholds=thresholds,
+            domain_set=read_json(folder / "domains.json", Domains),
+            tag_set=read_json(folder / "tags.json", TagSet) if "tags.json" in head.files else None,
+        )
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return self.domain_set.names
+
+    def encode(self, views: Floats) -> Tensors:
+        """[n, 3, 224, 224] → class_tokens, patch_mean, patch_std [n, 12, 768], patches [n, 196, 768], embedding [n, 512]."""
+        return self.encoder.run({"pixels": views})
+
+    def detect(self, tensors: Tensors) -> Floats:
+        """Raw logits [n]; `calibration` makes them probabilities."""
+        wanted = {name: _float32(tensors[name]) for name in self.heads.detector.inputs}
+        return _float32(self.heads.detector.run(wanted)["logit"]).reshape(-1)
+
+    def domain(self, embedding: NDArray[np.generic]) -> Floats:
+        """[n, 512] → probabilities [n, D] in the order of `domains`."""
+        return _only_output(self.heads.domain, _float32(embedding))
+
+    def tags(self, embedding: NDArray[np.generic]) -> list[list[TagScore]]:
+        """Every tag's (name, score, source) for each of [n, 512]. Raises `BundleError` where the bundle has no tags."""
+        if self.heads.tags is None or self.tag_set is None:
+            raise BundleError("this bundle has no tags")
+        scores = _only_output(self.heads.tags, _float32(embedding))
+        return [[(tag.name, float(score), tag.source) for tag, score in zip(self.tag_set.tags, row, strict=True)] for row in scores]
+
+    def safety(self, pixels: NDArray[np.generic]) -> dict[str, float]:
+        """Class probabilities of one RGB picture [3, 224, 224], values 0 to 255. Raises `BundleError` where there is no such part."""
+        if self.heads.safety is None:
+            raise BundleError("this bundle has no safety model")
+        (row,) = _only_output(self.heads.safety, _float32(pixels)[None])
+        return {name: float(score) for name, score in zip(SAFETY_CLASSES, row, strict=True)}
+
+    def caption(self, patches: NDArray[np.generic], embedding: NDArray[np.generic]) -> CaptionResult:
+        """One picture's [196, 768] and [512] → a sentence. Raises `BundleError` where the bundle has no captioner."""
+        if self.heads.caption is None:
+            raise BundleError("this bundle has no captioner")
+        return self.heads.caption.describe(_float32(patches), _float32(embedding))
+
+
+def _open_heads(folder: Path, head: Bundle) -> Heads:
+    def small(name: str) -> Session | None:
+        return open_session(folder / name, "onnxruntime", threads=1) if name in head.files else None
+
+    detector, domain = small("detector.onnx"), small("domain.onnx")
+    if detector is None or domain is None:
+        raise BundleError("detector.onnx and domain.onnx are needed in every bundle; export it again")
+    if not detector.inputs or set(detector.inputs) - set(DETECTOR_INPUTS):
+        raise BundleError(f"detector.onnx reads {', '.join(detector.inputs)}; allowed are {', '.join(DETECTOR_INPUTS)}")
+    caption = Captioner.open(folder) if "caption.onnx" in head.files else None
+    return Heads(detector, domain, small("tags.onnx"), small("safety.onnx"), caption)
+
+
+def _only_output(session: Session, rows: Floats) -> Floats:
+    (output,) = session.run({session.inputs[0]: rows}).values()
+    return _float32(output)
+
+
+def _float32(array: NDArray[np.generic]) -> Floats:
+    return np.ascontiguousarray(array, dtype=np.float32)

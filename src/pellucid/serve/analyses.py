@@ -1,0 +1,137 @@
+"""`/v1/analyses`: a picture in, the report out; and the reports given before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from pellucid.base.errors import (
+    AnalysisTooSlow,
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    BrokenImage,
+    Busy,
+    EmptyBody,
+    ImageTooSmall,
+    InvalidParameter,
+    NotAnImage,
+    NotFound,
+    NotMultipart,
+    Starting,
+    TooManyPixels,
+    Unauthorized,
+    UnsupportedFormat,
+)
+from pellucid.base.ids import PATTERN
+from pellucid.records.report import Decision, Report, VerdictLabel
+from pellucid.serve.body import DECLARED, FILE, received
+from pellucid.serve.examples import example
+from pellucid.serve.keys import require_key
+from pellucid.serve.problems import documented
+from pellucid.serve.service import Held
+from pellucid.store.store import Filters
+
+router = APIRouter(prefix="/v1/analyses", tags=["analyses"], dependencies=[Depends(require_key)])
+
+AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a report", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
+IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
+BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, InvalidParameter)
+MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
+
+
+class ReportPage(BaseModel):
+    """Reports newest first."""
+
+    items: list[Report]
+    next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
+
+
+def _upload_body() -> dict[str, Any]:
+    form = {
+        "type": "object",
+        "required": [FILE],
+        "additionalProperties": False,
+        "properties": {
+            FILE: {"type": "string", "format": "binary", "description": "The picture, with a file name"},
+            DECLARED: {
+                "type": "string",
+                "enum": ["none", "edited", "generated"],
+                "description": "What the uploader says of it. A claim of AI is believed, a claim of none proves nothing",
+            },
+        },
+    }
+    raw = {"schema": {"type": "string", "format": "binary"}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": form}, **{kind: raw for kind in MEDIA_TYPES}}}
+
+
+@router.post(
+    "",
+    summary="Analyse a picture",
+    openapi_extra={"requestBody": _upload_body()},
+    responses={
+        200: {**example("report"), "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}}},
+        **documented(*BODY_ERRORS, *IMAGE_ERRORS, Unauthorized, Starting, Busy, AnalysisTooSlow),
+    },
+)
+async def analyse(service: Held, request: Request, response: Response) -> Report:
+    """Send the picture as the multipart part `file`, or as the raw body. What counts is its bytes: neither the file's name nor
+    the content type is believed. The answer is stored, with the picture, before it is given."""
+    _ = service.engine
+    async with received(request, service.settings, service.open_bytes) as upload:
+        report = await service.analyse(upload)
+    response.headers["Content-Location"] = f"{router.prefix}/{report.id}"
+    return report
+
+
+@router.get(
+    "",
+    summary="Reports given before, newest first",
+    responses={200: example("page"), **documented(InvalidParameter, Unauthorized)},
+)
+async def list_analyses(
+    service: Held,
+    verdict: Annotated[VerdictLabel | None, Query(description="Only this verdict")] = None,
+    decision: Annotated[Decision | None, Query(description="Only this moderation decision")] = None,
+    since: Annotated[datetime | None, Query(description="Made at or after this moment (RFC 3339)")] = None,
+    until: Annotated[datetime | None, Query(description="Made before this moment (RFC 3339)")] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Reports a page")] = 50,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+) -> ReportPage:
+    """Filters may be combined. The cursor holds a place and not a number, so new reports neither repeat nor hide any."""
+    filters = Filters(verdict, decision, since, until)
+    page = await service.read(lambda: service.store.list(filters, cursor, limit))
+    return ReportPage(items=list(page.reports), next=page.cursor)
+
+
+@router.get(
+    "/{analysis_id}",
+    summary="One report",
+    responses={200: example("report"), **documented(NotFound, InvalidParameter, Unauthorized)},
+)
+async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
+    return await service.read(lambda: service.store.get(analysis_id))
+
+
+@router.get(
+    "/{analysis_id}/heatmap",
+    summary="Where the detector looked (PNG): an aid, not proof",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(NotFound, InvalidParameter, Unauthorized, Starting, Busy, AnalysisTooSlow),
+    },
+)
+async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
+    """Warm regions moved the AI score most. It shows where the model looked and proves nothing: do not accuse anyone by it.
+    404 where the bundle offers none."""
+    heatmap = service.engine.heatmap
+    if heatmap is None:
+        raise NotFound("the loaded bundle offers no heat map")
+    data = await service.read(lambda: service.store.picture(analysis_id))
+    png = await service.work.do(lambda: heatmap(data))
+    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

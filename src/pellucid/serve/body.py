@@ -1,0 +1,139 @@
+"""The bytes of an upload, read within limits of size, time and parts: nothing a client sends makes memory grow without bound.
+
+    content-length ─ too large? 413 ─ stream ─ too large? 413 ─ too slow? 408 ─ all bodies together too large? 503
+                                         └─ raw body, or multipart: one `file`, few small fields, else 400
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import get_args
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from pellucid.base.errors import BadRequest, BodyTooLarge, BodyTooSlow, Busy, EmptyBody, InvalidParameter, NotMultipart
+from pellucid.base.settings import Settings
+from pellucid.serve.engine import Declared
+
+FILE = "file"
+DECLARED = "declared_ai"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was sent: the bytes, the name it had at the client, and what the uploader declared."""
+
+    data: bytes
+    source: str | None = None
+    declared: Declared | None = None
+
+
+@dataclass
+class OpenBytes:
+    """The bytes of all bodies that are held at this moment."""
+
+    limit: int
+    held: int = field(default=0)
+
+    def take(self, count: int) -> None:
+        if self.held + count > self.limit:
+            raise Busy(f"{self.held} bytes of other requests are being handled, allowed are {self.limit}; try again")
+        self.held += count
+
+
+@asynccontextmanager
+async def received(request: Request, settings: Settings, open_bytes: OpenBytes) -> AsyncIterator[Upload]:
+    """The upload of `request`; its bytes count as held until the block ends.
+
+    Raises `BodyTooLarge`, `BodyTooSlow`, `EmptyBody`, `NotMultipart`, `BadRequest`, `InvalidParameter` or `Busy`.
+    """
+    stream = _Bounded(request, settings.max_body_bytes, open_bytes)
+    try:
+        try:
+            async with asyncio.timeout(settings.body_timeout_s):
+                upload = await _read(request, stream, settings)
+        except TimeoutError as error:
+            detail = f"{stream.count} bytes came in {settings.body_timeout_s:g} s, which is the time allowed for the whole body"
+            raise BodyTooSlow(detail) from error
+        except ClientDisconnect as error:
+            raise BadRequest("the client left before its body was complete") from error
+        if not upload.data:
+            raise EmptyBody("the body holds no picture; send one as the part `file` or as the raw body")
+        yield upload
+    finally:
+        open_bytes.held -= stream.count
+
+
+class _Bounded:
+    """The body in pieces; raises at the first byte over the limit, and at once where the header announces as many."""
+
+    def __init__(self, request: Request, limit: int, open_bytes: OpenBytes) -> None:
+        self._request = request
+        self._limit = limit
+        self._open_bytes = open_bytes
+        self.count = 0
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        announced = self._request.headers.get("content-length", "")
+        if announced.isascii() and announced.isdigit() and int(announced) > self._limit:
+            raise self._too_large(f"{int(announced)} bytes")
+        async for piece in self._request.stream():
+            if self.count + len(piece) > self._limit:
+                raise self._too_large("larger than that")
+            self._open_bytes.take(len(piece))
+            self.count += len(piece)
+            yield piece
+
+    def _too_large(self, found: str) -> BodyTooLarge:
+        return BodyTooLarge(f"the body is {found}; allowed are {self._limit} bytes; send a smaller picture")
+
+
+async def _read(request: Request, stream: _Bounded, settings: Settings) -> Upload:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _from_form(await _parse(request, stream, settings))
+    return Upload(b"".join([piece async for piece in stream.pieces()]))
+
+
+async def _parse(request: Request, stream: _Bounded, settings: Settings) -> FormData:
+    parser = MultiPartParser(
+        request.headers,
+        stream.pieces(),
+        max_files=1,
+        max_fields=settings.max_fields,
+        max_part_size=settings.max_field_bytes,
+    )
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        detail = f"{error.message} Send one file as the part `{FILE}` and at most {settings.max_fields} fields."
+        raise NotMultipart(detail) from error
+
+
+async def _from_form(form: FormData) -> Upload:
+    try:
+        unknown = sorted({name[:80] for name, _ in form.multi_items()} - {FILE, DECLARED})
+        if unknown:
+            raise BadRequest(f"unknown parts {', '.join(unknown)}; allowed are `{FILE}` and `{DECLARED}`")
+        file = form.get(FILE)
+        if not isinstance(file, UploadFile):
+            raise BadRequest(f"there is no file in the form; send the picture as the part `{FILE}`, with a file name")
+        return Upload(await file.read(), file.filename or None, _declared(form))
+    finally:
+        await form.close()
+
+
+def _declared(form: FormData) -> Declared | None:
+    values = form.getlist(DECLARED)
+    if not values or values == [""]:
+        return None
+    for allowed in get_args(Declared):
+        if values == [allowed]:
+            return allowed  # type: ignore[no-any-return]
+    raise InvalidParameter(f"`{DECLARED}` is {str(values)[:80]}; allowed is one of {', '.join(get_args(Declared))}")

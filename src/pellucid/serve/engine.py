@@ -1,0 +1,68 @@
+"""What the routes need of the models: one that analyses, one that draws heat maps, and a list of what is loaded.
+
+The routes know these shapes and nothing of sessions and bundles; `app.py` puts the real ones in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pellucid.records.report import Report
+
+Declared = Literal["none", "edited", "generated"]
+
+
+class Analysis(Protocol):
+    """A report and what is kept beside it."""
+
+    @property
+    def report(self) -> Report: ...
+
+    @property
+    def embedding(self) -> NDArray[np.float32] | None: ...
+
+
+class Analyser(Protocol):
+    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
+        """The answer to one picture. Raises `ImageError` where the bytes are not one. Safe to call from several threads."""
+        ...
+
+
+class SliceBudget(BaseModel):
+    """How many real pictures of a slice would be wrongly accused at its threshold; no threshold: the slice abstains."""
+
+    slice: str = Field(description="Domain and quality of the pictures that the figures hold for")
+    threshold: float | None
+    accused_per_10000: float | None
+    upper: float | None = Field(description="One-sided 95 % bound of `accused_per_10000`")
+    measured_on: int = Field(description="Real pictures the figures were measured on")
+
+
+class ModelInfo(BaseModel):
+    """A bundle that is loaded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bundle: str = Field(description="Name and id of the bundle, as in a report's `model`")
+    channel: str
+    use: str = Field(description="`any`, or `research` where training data forbid other use")
+    parts: dict[str, str] = Field(default={}, description="Use allowed by part, as `use`")
+    created: str | None = None
+    encoder: str | None = None
+    budgets: list[SliceBudget] = []
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The loaded models. `close` is called once, after the last answer."""
+
+    analyser: Analyser
+    models: tuple[ModelInfo, ...] = ()
+    heatmap: Callable[[bytes], bytes] | None = None
+    close: Callable[[], None] = lambda: None

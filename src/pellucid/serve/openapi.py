@@ -1,0 +1,57 @@
+"""The OpenAPI document and the page to try it on, both from the package: nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from pellucid.serve.metrics import package_version
+from pellucid.serve.problems import Problem
+
+ASSETS = "/docs/assets"
+DESCRIPTION = """Send a picture, get one report: whether AI made it, what it shows, and what to do about it.
+
+Every error is a problem detail (RFC 9457, `application/problem+json`) with a stable `code`."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def root() -> RedirectResponse:
+    return RedirectResponse("/docs")
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Pellucid API",
+        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS}/favicon-32x32.png",
+        swagger_ui_parameters={"validatorUrl": None, "defaultModelsExpandDepth": 0},
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Serve the assets, and give `app` our document in place of the framework's."""
+    app.mount(ASSETS, StaticFiles(packages=[("pellucid.serve", "swagger")]))
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title="Pellucid", version=package_version(), openapi_version="3.1.0", description=DESCRIPTION, routes=app.routes
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = document
+    return app.openapi_schema

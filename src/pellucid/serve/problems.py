@@ -1,0 +1,159 @@
+"""Every error as a problem detail (RFC 9457), and every error an address can give in its documentation.
+
+One handler a kind of exception: ours, the framework's, a parameter that does not fit, and whatever else, which is ours to mend.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+
+from pellucid.base.errors import (
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidParameter,
+    MethodNotAllowed,
+    NotFound,
+    PellucidError,
+    Unauthorized,
+    Unavailable,
+)
+from pellucid.serve.linger import drain
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:pellucid:problem:"
+RETRY_AFTER_S = 1
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457). `code` is stable; `detail` is for people and may change."""
+
+    type: str = Field(description="A URN made of the code")
+    title: str = Field(description="The kind of problem in a sentence, the same for every occurrence")
+    status: int = Field(description="The HTTP status", ge=400, le=599)
+    detail: str = Field(description="What was, what is allowed, what to do")
+    code: str = Field(description="Stable name of the kind of problem")
+    instance: str = Field(description="The address that was asked for")
+
+
+def documented(*kinds: type[PellucidError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for `kinds`, with an example each; statuses that several share are one response."""
+    of_status: dict[int | str, dict[str, Any]] = {}
+    for kind in (*kinds, PellucidError):
+        response = of_status.setdefault(kind.status, {"description": HTTPStatus(kind.status).phrase, "content": _content()})
+        response["content"][MEDIA_TYPE]["examples"][kind.code] = {"summary": kind.title, "value": _fields(kind(), "/v1/analyses")}
+        if headers := _documented_headers(kind):
+            response["headers"] = headers
+    return of_status
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(PellucidError, _of_ours)
+    app.add_exception_handler(HTTPException, _of_framework)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(Exception, _of_unexpected)
+
+
+class ProblemResponse(JSONResponse):
+    """A problem detail. Where the body was refused half-way the rest of it is first let drain, so that the answer arrives."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, error: PellucidError, instance: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(_fields(error, instance), error.status, {**_headers(error), **(headers or {})})
+        self.error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not isinstance(self.error, BodyTooLarge):
+            return await super().__call__(scope, receive, send)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await drain(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _of_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PellucidError)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unavailable):
+        return await _of_unexpected(request, error)
+    return ProblemResponse(error, request.url.path)
+
+
+async def _of_framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return ProblemResponse(NotFound(f"there is nothing at {path[:200]}; /docs lists what there is"), path)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods_of(request))
+        detail = f"{request.method} is not answered here; allowed is {allowed}"
+        return ProblemResponse(MethodNotAllowed(detail), path, {"Allow": allowed})
+    return ProblemResponse(BadRequest(str(error.detail)), path, error.headers)
+
+
+async def _of_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    complaints = "; ".join(f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors())
+    return ProblemResponse(InvalidParameter(complaints), request.url.path)
+
+
+async def _of_unexpected(request: Request, error: Exception) -> Response:
+    """The cause goes to the log and not to the client."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return ProblemResponse(PellucidError(), request.url.path)
+
+
+def _fields(error: PellucidError, instance: str) -> dict[str, Any]:
+    problem = Problem(
+        type=TYPE_PREFIX + error.code,
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        instance=instance,
+    )
+    return problem.model_dump()
+
+
+def _headers(error: PellucidError) -> dict[str, str]:
+    if isinstance(error, Unavailable):
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, BodyTooLarge | BodyTooSlow):
+        return {"Connection": "close"}
+    return {}
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that the address does answer to, asked of the routes themselves."""
+    routes = request.app.routes
+    return [
+        method for method in METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
+def _content() -> dict[str, Any]:
+    return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}
+
+
+def _documented_headers(kind: type[PellucidError]) -> dict[str, Any]:
+    if issubclass(kind, Unavailable):
+        return {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}}
+    if issubclass(kind, Unauthorized):
+        return {"WWW-Authenticate": {"description": "The scheme to use", "schema": {"type": "string"}}}
+    return {}

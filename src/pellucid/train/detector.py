@@ -1,0 +1,110 @@
+"""Train the detection head on cached features, score every source by heads that never saw it, calibrate on those scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pellucid.nets.detector import DetectorEnsemble, DetectorHead
+from pellucid.records.dataset import Sample
+from pellucid.records.features import FeatureFolder
+from pellucid.train.balance import group_folds, sample_weights
+from pellucid.train.detector_recipe import DetectorRecipe, Head
+from pellucid.train.loop import fit
+
+Tokens = dict[str, NDArray[np.float16]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Training rows: tokens by part and view, [n, 12, 768] each, and what is known of each sample."""
+
+    views: tuple[str, ...]
+    tokens: Mapping[str, Tokens]
+    labels: NDArray[np.bool_]
+    groups: tuple[str, ...]
+    domains: tuple[str, ...]
+
+    def only(self, rows: NDArray[np.bool_]) -> Examples:
+        tokens = {view: {part: array[rows] for part, array in parts.items()} for view, parts in self.tokens.items()}
+        keep = np.flatnonzero(rows).tolist()
+        return Examples(
+            self.views, tokens, self.labels[rows], tuple(self.groups[row] for row in keep), tuple(self.domains[row] for row in keep)
+        )
+
+
+def load_examples(samples: Sequence[Sample], features: FeatureFolder, views: Sequence[str], parts: Sequence[str]) -> Examples:
+    """Raises `DataError` where a feature lacks."""
+    ids = [sample.id for sample in samples]
+    tokens = {view: features.load(view, ids, parts) for view in views}
+    return Examples(
+        tuple(views), tokens, np.array([sample.label == "ai" for sample in samples]),
+        tuple(group_of(sample) for sample in samples), tuple(sample.domain or "?" for sample in samples),
+    )  # fmt: skip
+
+
+def group_of(sample: Sample) -> str:
+    """What is left out together: the generator of an AI picture, the source of a real one."""
+    return f"ai:{sample.generator}" if sample.label == "ai" else f"real:{sample.source}"
+
+
+def train_ensemble(examples: Examples, recipe: DetectorRecipe, show: bool = True) -> DetectorEnsemble:
+    """Fit `recipe.head.members` heads on all rows of `examples` in all views."""
+    shape = recipe.head
+    template = _head(shape)
+    selected = torch.cat([_select(template, examples.tokens[view]) for view in examples.views])
+    labels = torch.from_numpy(np.tile(examples.labels, len(examples.views))).float()
+    weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
+    counts = torch.from_numpy(np.tile(weights, len(examples.views)))
+    targets = labels * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
+    template.standardise_on(selected[:: max(1, len(selected) // 8192)].float())
+
+    def loss(model: nn.Module, rows: Tensor) -> Tensor:
+        assert isinstance(model, DetectorHead)
+        logits = model.judge_selected(selected[rows].float())
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets[rows], weight=counts[rows])
+
+    heads = []
+    for member in range(shape.members):
+        seed = recipe.seed * 1000 + member
+        torch.manual_seed(seed)
+        head = _head(shape)
+        head.mean, head.scale = template.mean.clone(), template.scale.clone()
+        trained = fit(head, loss, len(selected), recipe.optimiser, seed, f"head {member + 1}/{shape.members}" if show else "")
+        assert isinstance(trained, DetectorHead)
+        heads.append(trained)
+    return DetectorEnsemble(heads).eval()
+
+
+@torch.no_grad()
+def logits_of(ensemble: DetectorEnsemble, tokens: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float64]:
+    """Mean logit [n] of `tokens` (part → [n, 12, 768])."""
+    arrays = [torch.from_numpy(tokens[part]) for part in ensemble.parts]
+    chunks = [ensemble(*(array[start : start + 512].float() for array in arrays)) for start in range(0, len(arrays[0]), 512)]
+    return torch.cat(chunks).double().numpy()
+
+
+def out_of_fold(examples: Examples, recipe: DetectorRecipe) -> dict[str, NDArray[np.float64]]:
+    """view → logits [n], each row scored by heads trained without its source or generator."""
+    folds = group_folds(examples.groups, examples.labels, recipe.calibration.folds)
+    scores = {view: np.empty(len(examples.labels)) for view in examples.views}
+    for fold in range(recipe.calibration.folds):
+        held_out = folds == fold
+        ensemble = train_ensemble(examples.only(~held_out), recipe)
+        for view in examples.views:
+            rows = {part: array[held_out] for part, array in examples.tokens[view].items()}
+            scores[view][held_out] = logits_of(ensemble, rows)
+    return scores
+
+
+def _head(shape: Head) -> DetectorHead:
+    return DetectorHead(shape.parts, shape.layers, shape.width, shape.hidden, shape.dropout, shape.layer_dropout)
+
+
+def _select(head: DetectorHead, tokens: Tokens) -> Tensor:
+    return head.select({part: torch.from_numpy(array) for part, array in tokens.items()})

@@ -1,0 +1,68 @@
+"""What a detector run may be told; the shipped ones are `defaults/recipes/detector*.toml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pellucid.train.loop import Optimiser
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Part):
+    """`views` are all trained on; `only_ship` keeps rows whose licence lets a model trained on them be given away."""
+
+    views: tuple[str, ...] = ("clean", "augment-1")
+    splits: tuple[str, ...] = ("train", "val")
+    only_ship: bool = False
+    balance_limit: float = Field(default=4.0, ge=1)
+
+
+class Head(_Part):
+    """Shape of `nets.detector.DetectorHead`; `members` of them differ in their seed and vote."""
+
+    parts: tuple[str, ...]
+    layers: tuple[int, ...]
+    width: int = Field(gt=0)
+    hidden: int = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+    layer_dropout: float = Field(ge=0, lt=1)
+    members: int = Field(gt=0)
+
+
+class Calibration(_Part):
+    """`folds` of whole sources and generators give out-of-fold scores; `prior` is the share of AI that P(AI) assumes."""
+
+    folds: int = Field(ge=2)
+    prior: float = Field(gt=0, lt=1)
+
+
+class Verdict(_Part):
+    """When a picture is called generated: the budget of wrongly accused real pictures, and when to look twice.
+
+    A slice with fewer than `fewest_real` real pictures inherits its parent's threshold. Within `near_below` and
+    `near_above` of the threshold (in logits of P(AI)) the picture is judged again in `reencodings`.
+    """
+
+    budget_per_10000: float = Field(gt=0, lt=10_000)
+    fewest_real: int = Field(default=300, gt=0)
+    near_below: float = Field(ge=0)
+    near_above: float = Field(ge=0)
+    reencodings: tuple[str, ...]
+
+
+class DetectorRecipe(_Part):
+    kind: Literal["detector"]
+    name: str
+    dataset: str
+    seed: int = 0
+    label_smoothing: float = Field(ge=0, lt=0.5)
+    data: Data
+    head: Head
+    optimiser: Optimiser
+    calibration: Calibration
+    verdict: Verdict

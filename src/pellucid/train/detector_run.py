@@ -1,0 +1,79 @@
+"""A detector run from recipe to checkpoint: out-of-fold scores, calibration, thresholds, and the head that ships."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.base.files import write_atomically
+from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_checkpoint
+from pellucid.records.dataset import Sample, read_dataset
+from pellucid.records.features import open_features
+from pellucid.records.heads import Calibration, Margin, QualityRule, Thresholds
+from pellucid.train.balance import sample_weights
+from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
+from pellucid.train.detector_recipe import DetectorRecipe
+from pellucid.train.measure import auc
+from pellucid.train.thresholds import fit_calibration, slice_thresholds
+
+
+def run_detector(recipe: DetectorRecipe, out: Path) -> Path:
+    """The checkpoint folder, with `calibration.json`, `thresholds.json` and the out-of-fold scores beside the weights."""
+    dataset = read_dataset(out / "data" / recipe.dataset)
+    features = open_features(out / "features")
+    samples = [sample for sample in dataset.only(*recipe.data.splits).samples if sample.ship or not recipe.data.only_ship]
+    examples = load_examples(samples, features, recipe.data.views, recipe.head.parts)
+    folder = out / "checkpoints" / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+
+    metrics = {"val_auc": _val_auc(recipe, samples, examples)}
+    scores = out_of_fold(examples, recipe)
+    weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
+    first = scores[recipe.data.views[0]]
+    calibration = fit_calibration(first, examples.labels, weights, recipe.calibration.prior)
+    thresholds = _thresholds(recipe, samples, examples, first, calibration)
+    metrics["out_of_fold_auc"] = {view: auc(examples.labels, scores[view]) for view in scores}
+    ensemble = train_ensemble(examples, recipe)
+
+    write_atomically(folder / "calibration.json", calibration.model_dump_json(indent=1).encode())
+    write_atomically(folder / "thresholds.json", thresholds.model_dump_json(indent=1).encode())
+    _write_scores(folder / "out_of_fold.npz", samples, scores)
+    arrays = {name: tensor.detach().numpy() for name, tensor in ensemble.state_dict().items()}
+    origin = Origin("detector", json.loads(recipe.model_dump_json()), git_commit(), dataset.id, features.key, metrics)
+    write_checkpoint(Checkpoint(origin, arrays), folder)
+    return folder
+
+
+def _val_auc(recipe: DetectorRecipe, samples: Sequence[Sample], examples: Examples) -> dict[str, float | None]:
+    """What choices are made by: heads trained without the `val` split, scored on it. Empty where the recipe has no such split."""
+    held_out = np.array([sample.split == "val" for sample in samples])
+    if not held_out.any() or held_out.all():
+        return {}
+    ensemble = train_ensemble(examples.only(~held_out), recipe)
+    val = examples.only(held_out)
+    return {view: auc(val.labels, logits_of(ensemble, val.tokens[view])) for view in examples.views}
+
+
+def _thresholds(
+    recipe: DetectorRecipe, samples: Sequence[Sample], examples: Examples, logits: NDArray[np.float64], calibration: Calibration
+) -> Thresholds:
+    quality, rule = QualityRule(), recipe.verdict
+    slices = [f"{sample.domain}/{quality.of(sample.width, sample.height)}" for sample in samples]
+    real = np.flatnonzero(~examples.labels)
+    probabilities = np.array([calibration.probability(logits[row]) for row in real])
+    found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
+    return Thresholds(slices=found, margin=Margin(low=rule.near_below, high=rule.near_above), re_encodings=rule.reencodings)
+
+
+def _write_scores(path: Path, samples: Sequence[Sample], scores: dict[str, NDArray[np.float64]]) -> None:
+    file = io.BytesIO()
+    arrays = {f"logit_{view}": values for view, values in scores.items()}
+    np.savez_compressed(file, allow_pickle=False, ids=np.array([sample.id for sample in samples]), **arrays)
+    write_atomically(path, file.getvalue())
+
+

@@ -1,0 +1,14 @@
+"""The two numbers that training watches; evaluation proper is a stage of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+
+def auc(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> float | None:
+    """Area under the ROC curve, or None where one label is missing."""
+    if labels.all() or not labels.any():
+        return None
+    return round(float(roc_auc_score(labels, scores)), 5)

@@ -1,0 +1,40 @@
+"""What all tests share: a clean environment, one encoder thread, and Hypothesis without a clock."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Two cores run two test workers: no library may take both cores for itself. Set before any of them is imported.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A busy machine must not fail a property; a found counterexample must come again on every run of CI.
+settings.register_profile("pellucid", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("pellucid"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "pellucid")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own PELLUCID_ variables change no test."""
+    for name in [name for name in os.environ if name.startswith("PELLUCID_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shipped_bundle(repository: Path) -> Path:
+    """The bundle inside the package: what `pellucid serve` answers with."""
+    folder = repository / "src" / "pellucid" / "defaults" / "bundle"
+    if not (folder / "bundle.json").exists():
+        pytest.fail(f"{folder} is not a bundle: it has no bundle.json; `make bundle` makes it")
+    return folder
