@@ -1,9 +1,9 @@
 """Small pictures made by code, the same on every run: what all tests use instead of files.
 
-    scene(), flat(), text_page()     pixels
-    saved()                          an image as bytes of a format
-    ACCEPTED, REFUSED                name → bytes of every kind of file that is answered, or refused
-    png_with(), jpeg_with(), webp_with(), text_chunk(), xmp(), exif()     files that say something about themselves
+scene(), flat(), text_page()     pixels
+saved()                          an image as bytes of a format
+ACCEPTED, REFUSED                name → bytes of every kind of file that is answered, or refused
+png_with(), jpeg_with(), webp_with(), text_chunk(), xmp(), exif()     files that say something about themselves
 """
 
 from __future__ import annotations
@@ -127,7 +127,14 @@ def exif(**tags: Any) -> bytes:
 
 def camera_exif() -> bytes:
     ratio = TiffImagePlugin.IFDRational
-    return exif(Make="Acme", Model="Obscura 7", LensModel="50mm f/1.8", ExposureTime=ratio(1, 125), FNumber=ratio(28, 10), ISOSpeedRatings=200)
+    return exif(
+        Make="Acme",
+        Model="Obscura 7",
+        LensModel="50mm f/1.8",
+        ExposureTime=ratio(1, 125),
+        FNumber=ratio(28, 10),
+        ISOSpeedRatings=200,
+    )
 
 
 def rotated(file_format: str = "JPEG", orientation: int = 6) -> bytes:
@@ -285,7 +292,9 @@ def png_with_profile_bomb(megabytes: int = 512) -> bytes:
 
 def jpeg_with_broken_exif() -> bytes:
     """An EXIF block whose entries point outside of it and whose types do not exist."""
-    entries = b"".join(struct.pack(">HHII", tag, kind, 0x7FFFFFFF, 0xFFFFFFF0) for tag, kind in ((0x0112, 99), (0x010F, 2), (0x8769, 4)))
+    entries = b"".join(
+        struct.pack(">HHII", tag, kind, 0x7FFFFFFF, 0xFFFFFFF0) for tag, kind in ((0x0112, 99), (0x010F, 2), (0x8769, 4))
+    )
     return jpeg_with((0xE1, b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 3) + entries + b"\xff\xff\xff\xff"))
 
 

@@ -41,7 +41,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     return app
 
 
-def open_engine(settings: Settings, on_batch: Callable[[int], None]) -> Engine:
+def open_engine(settings: Settings, on_batch: Callable[[int], object] = lambda size: None) -> Engine:
     raise NotImplementedError
 
 
@@ -52,7 +52,9 @@ def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | 
     return lambda: engine
 
 
-def _lifespan(settings: Settings, metrics: Metrics, opener: Callable[[], Engine]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, metrics: Metrics, opener: Callable[[], Engine]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(settings, Store.open(settings.data_dir), metrics)

@@ -14,6 +14,7 @@ A claim of AI is enough to label, with its source named. A claim of a camera or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pellucid.records.heads import Calibration, Thresholds
@@ -25,7 +26,15 @@ PLACES = 4
 def near(logit: float, slice_name: str, calibration: Calibration, thresholds: Thresholds) -> bool:
     """Is the first answer so near the slice's threshold that re-encodings should be asked?"""
     threshold = thresholds.of(slice_name).threshold
-    return threshold is not None and thresholds.is_near(calibration.probability(logit), threshold)
+    if threshold is None:
+        return False
+    distance = calibration.a * logit + calibration.b - math.log(threshold / (1 - threshold))
+    return -thresholds.near_below < distance < thresholds.near_above
+
+
+def probability_of(logit: float, calibration: Calibration) -> float:
+    """Calibrated P(AI) of a detector's logit."""
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, calibration.a * logit + calibration.b))))
 
 
 def judge(
@@ -33,8 +42,8 @@ def judge(
 ) -> Inference:
     """The pixels' evidence from the picture's own logit and those of its re-encodings, if any were asked."""
     found = thresholds.of(slice_name)
-    probability = round(calibration.probability(logit), PLACES)
-    all_of_them = [probability, *(round(calibration.probability(other), PLACES) for other in others)]
+    probability = round(probability_of(logit, calibration), PLACES)
+    all_of_them = [probability, *(round(probability_of(other, calibration), PLACES) for other in others)]
     return Inference(
         probability=probability,
         interval=(min(all_of_them), max(all_of_them)) if others else None,

@@ -7,6 +7,8 @@ import time
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
+# The first letter holds three bits only: 26 letters are 130 bits, an id has 128.
+PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 
 
 def new_id() -> str:

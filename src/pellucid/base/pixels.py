@@ -2,33 +2,42 @@
 
 The header is judged before a pixel is decoded: a 30,000 x 30,000 picture costs nothing. What a viewer would show is what is
 judged, so the EXIF orientation and an embedded ICC profile are applied and transparency is laid on a ground. Everything else
-in the file (metadata, appended bytes, the container's order) is dropped here and cannot reach a model.
+in the file (metadata, appended bytes, the container's order) is dropped before decoding and cannot reach a model. No warning
+filter is touched: `warnings.catch_warnings` is not safe in threads, and of what is left nothing warns below PIL's own limit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import struct
-import warnings
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
-from pellucid.base.errors import BrokenImage, EmptyBody, ImageTooSmall, NotAnImage, TooManyPixels, UnsupportedFormat
+from pellucid.base import exif
+from pellucid.base.containers import accepted_format, claimed_size, refused_format
+from pellucid.base.errors import BrokenImage, EmptyBody, ImageError, ImageTooSmall, NotAnImage, TooManyPixels, UnsupportedFormat
+from pellucid.base.essentials import FIRST_FRAME, MAX_PROFILE_BYTES, essentials
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 WHITE = (255, 255, 255)
 
-# What PIL raises on hostile bytes, over all its decoders; anything else is a bug of ours that fuzzing must show.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error, zlib.error, OverflowError)
+# EXIF 3.0, tag 0x0112: what must be done to the stored pixels so that they stand upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is decoded at all. Sides and areas in pixels."""
+    """What is decoded at all. Sides and areas in pixels; above 178,956,970 pixels PIL itself refuses, whatever stands here."""
 
     max_pixels: int = 64_000_000
     max_side: int = 20_000
@@ -55,110 +64,107 @@ class Picture:
 
 
 def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, int] = WHITE) -> Picture:
-    """The picture in `data`; transparency is laid on `ground`.
+    """The picture in `data`; transparency is laid on `ground`. Safe to call from threads.
 
     Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `BrokenImage`, `TooManyPixels` or `ImageTooSmall`.
     """
     limits = limits or Limits()
     if not data:
         raise EmptyBody("the file holds no bytes; send a picture")
-    with warnings.catch_warnings():
-        # PIL warns of odd EXIF and of large pictures; both are judged below.
-        warnings.simplefilter("ignore")
-        opened = _open(data)
-        _check_size(opened, limits)
-        notes = _frame_notes(opened)
-        image, more = _to_rgb(opened, ground)
-    return Picture(image, hashlib.sha256(data).hexdigest(), str(opened.format), len(data), tuple(notes + more))
+    picture_format = accepted_format(data)
+    if picture_format is None:
+        raise _why_not(data)
+    if size := claimed_size(data, picture_format):
+        _check_size(size, limits)
+    image, notes = _decode(data, picture_format, limits, ground)
+    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
 
 
-def _open(data: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise TooManyPixels(str(error)) from error
-    except UnidentifiedImageError as error:
-        raise _why_not(data) from error
-    except _DECODER_ERRORS as error:
-        raise BrokenImage(f"the header is damaged: {error}") from error
-
-
-def _why_not(data: bytes) -> NotAnImage | UnsupportedFormat | BrokenImage:
-    """Tell a picture of a kind we refuse, or a damaged one, from something that is no picture."""
+def _why_not(data: bytes) -> NotAnImage | UnsupportedFormat:
+    """Tell a picture of a kind we refuse from something that is no picture."""
     accepted = "send " + ", ".join(FORMATS)
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1"):
+    refused = refused_format(data)
+    if refused == "HEIC":
         return UnsupportedFormat(f"HEIC is not accepted (its decoders are not permissively licensed); {accepted}")
-    if data.startswith((b"II*\0", b"MM\0*", b"BM", b"8BPS", b"<svg", b"\0\0\1\0", b"%PDF")):
-        return UnsupportedFormat(f"this format is not accepted; {accepted}")
-    if data.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8")) or data[8:12] in (b"WEBP", b"avif"):
-        return BrokenImage("the file begins like a picture but its header cannot be read")
+    if refused:
+        return UnsupportedFormat(f"{refused} is not accepted; {accepted}")
     return NotAnImage(f"the bytes are not a picture; {accepted}")
 
 
-def _check_size(opened: Image.Image, limits: Limits) -> None:
-    width, height = opened.size
+def _check_size(size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise TooManyPixels(
-            f"the picture is {width} x {height}; allowed are {limits.max_pixels} pixels and {limits.max_side} a side; send a smaller one"
-        )
+        allowed = f"allowed are {limits.max_pixels} pixels and {limits.max_side} a side"
+        raise TooManyPixels(f"the picture is {width} x {height}; {allowed}; send a smaller one")
     if min(width, height) < limits.min_side:
         raise ImageTooSmall(f"the picture is {width} x {height}; at least {limits.min_side} pixels a side are needed")
 
 
-def _frame_notes(opened: Image.Image) -> list[str]:
-    frames = getattr(opened, "n_frames", 1)
-    return [f"animated: the first of {frames} frames was judged"] if frames > 1 else []
-
-
-def _to_rgb(opened: Image.Image, ground: tuple[int, int, int]) -> tuple[Image.Image, list[str]]:
-    notes: list[str] = []
+def _decode(data: bytes, picture_format: str, limits: Limits, ground: tuple[int, int, int]) -> tuple[Image.Image, list[str]]:
+    """PIL does not say what its decoders raise on hostile bytes: here, and only here, every exception is the file's fault."""
     try:
-        opened.load()
-        profile = opened.info.get("icc_profile")
-        image = ImageOps.exif_transpose(opened)
-        if image.size != opened.size or image is not opened and opened.getexif().get(0x0112, 1) != 1:
-            notes.append("EXIF orientation applied")
-        image, more = _eight_bit(image)
-        notes += more
-        image, more = _on_ground(image, ground)
-        notes += more
-        if profile:
-            image, more = _to_srgb(image, profile)
-            notes += more
-        return image.convert("RGB"), notes
-    except Image.DecompressionBombError as error:
-        raise TooManyPixels(str(error)) from error
+        needed = essentials(data, picture_format)
+        with Image.open(io.BytesIO(needed.data), formats=(picture_format,)) as opened:
+            _check_size(opened.size, limits)
+            notes = [*needed.notes, *_animation(opened)]
+            opened.load()
+            turn = needed.orientation if needed.orientation is not None else exif.orientation(opened.info.get("exif", b""))
+            profile = needed.profile if needed.profile is not None else opened.info.get("icc_profile", b"")
+            return _to_rgb(opened, turn, profile, ground, notes), notes
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixels("a frame of the picture has more pixels than can be decoded; send a smaller picture") from error
     except MemoryError as error:
-        raise TooManyPixels("the picture needs more memory than there is") from error
-    except _DECODER_ERRORS as error:
+        raise TooManyPixels("the picture needs more memory than there is; send a smaller one") from error
+    except UnidentifiedImageError as error:
+        raise BrokenImage(f"the file begins like {picture_format} but its header cannot be read; send the whole file") from error
+    except Exception as error:
         raise BrokenImage(f"the picture cannot be decoded: {error}") from error
 
 
-def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    if not image.mode.startswith(("I", "F")):
-        return image, []
+def _animation(opened: Image.Image) -> list[str]:
+    """WebP and AVIF know their frames from the header; PNG and GIF come here with one."""
+    return [FIRST_FRAME] if getattr(opened, "n_frames", 1) > 1 else []
+
+
+def _to_rgb(image: Image.Image, turn: int, profile: bytes, ground: tuple[int, int, int], notes: list[str]) -> Image.Image:
+    """8-bit RGB as a viewer shows it; what was done is added to `notes`."""
+    if image.mode.startswith("I"):
+        image = _eight_bit(image)
+    if image.has_transparency_data:
+        image = _on_ground(image, ground)
+        notes.append("transparency laid on white" if ground == WHITE else "transparency laid on a plain ground")
+    if profile:
+        image, applied = _to_srgb(image, profile)
+        notes.append("embedded colour profile applied" if applied else "embedded colour profile could not be used")
+    image = image.convert("RGB")
+    if turn in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[turn])
+        notes.append("EXIF orientation applied")
+    return image
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, the only such mode PIL keeps; of 16-bit colour it already took the high bytes."""
     values = np.asarray(image, dtype=np.float32)
-    top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=1.0)), 1.0)
-    scaled = np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
-    return Image.fromarray(scaled), ["16 bits a channel reduced to 8"]
+    return Image.fromarray(np.clip(values * (255.0 / 65535.0), 0, 255).astype(np.uint8))
 
 
-def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> tuple[Image.Image, list[str]]:
-    if not image.has_transparency_data:
-        return image, []
+def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     layer = image.convert("RGBA")
-    canvas = Image.new("RGBA", layer.size, (*ground, 255))
-    name = "white" if ground == WHITE else "a plain ground"
-    return Image.alpha_composite(canvas, layer).convert("RGB"), [f"transparency laid on {name}"]
+    return Image.alpha_composite(Image.new("RGBA", layer.size, (*ground, 255)), layer).convert("RGB")
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, list[str]]:
-    """Apply the embedded profile; one that cannot be used is ignored and said so, as viewers do."""
+def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, bool]:
+    """Apply the embedded profile; one that cannot be used is ignored, as viewers do."""
     if image.mode not in ("RGB", "CMYK", "L"):
         image = image.convert("RGB")
+    if len(profile) > MAX_PROFILE_BYTES:
+        return image, False
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image, ["embedded colour profile could not be used"]
-    return converted or image, ["embedded colour profile applied"]
+        return image, False
+    return converted or image, True

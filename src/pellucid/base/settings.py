@@ -7,13 +7,15 @@ A setting says where and how much, never what an answer is: thresholds live in t
 from __future__ import annotations
 
 import ipaddress
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pellucid.base.errors import ConfigError
+from pellucid.base.logs import Level
 from pellucid.base.pixels import Limits
 
 PREFIX = "PELLUCID_"
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
     )
+
+    log_level: Level = Field("info", description="Least severe lines that are logged.")
+    log_format: Literal["plain", "json"] = Field("plain", description="Log lines for people or for machines.")
 
     max_body_bytes: int = Field(32 * MIB, ge=1, description="Largest request body, in bytes.")
     max_open_bytes: int = Field(256 * MIB, ge=1, description="Bytes of all bodies held at one time; more answers 503.")
@@ -67,6 +72,11 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         return Limits(self.max_pixels, self.max_side, self.min_side)
+
+
+def shipped(name: str) -> Path:
+    """A folder of the package's own defaults: `bundle`, `policies` or `recipes`."""
+    return Path(str(files("pellucid.defaults") / name))
 
 
 def read_settings(**overrides: Any) -> Settings:

@@ -50,10 +50,14 @@ def store_int8(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def export_softmax(weight: NDArray[np.floating], bias: NDArray[np.floating], path: Path) -> None:
-    """Multinomial logistic regression `embedding` [n, d] → `probabilities` [n, k] from `weight` [k, d] and `bias` [k]."""
+    """Multinomial logistic regression on the direction of `embedding` [n, d] → `probabilities` [n, k].
+
+    `weight` is [k, d], `bias` [k].
+    """
     graph = helper.make_graph(
         [
-            helper.make_node("Gemm", ["embedding", "weight", "bias"], ["scores"], transB=1),
+            helper.make_node("LpNormalization", ["embedding"], ["direction"], axis=-1, p=2),
+            helper.make_node("Gemm", ["direction", "weight", "bias"], ["scores"], transB=1),
             helper.make_node("Softmax", ["scores"], ["probabilities"], axis=-1),
         ],
         "softmax",

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from pellucid.ingest.checks import Check
 from pellucid.ingest.recipe import Duplicates
-from pellucid.records.dataset import Sample
+from pellucid.records.dataset import SPLITS, Sample
 
+CONTRADICTION = "contradicting labels"
 BLOCK_ROWS = 2048
 
 
@@ -27,6 +28,24 @@ class Removal:
     sample: Sample
     reason: str
     other: Sample
+
+
+def collapse(samples: Sequence[Sample], rule: Duplicates) -> tuple[list[Sample], list[Removal]]:
+    """One sample for the same bytes, of the split that goes first; none where two labels are claimed for them."""
+    rank = _ranks(rule)
+    same: dict[str, list[Sample]] = {}
+    for sample in samples:
+        same.setdefault(sample.id, []).append(sample)
+    kept, removed = [], []
+    for members in same.values():
+        first, *others = sorted(members, key=lambda sample: rank[sample.split])
+        other = next((sample for sample in others if sample.label != first.label), None)
+        if other:
+            removed += [Removal(sample, CONTRADICTION, other if sample is first else first) for sample in members]
+        else:
+            kept.append(first)
+            removed += [Removal(sample, "the same bytes", first) for sample in others]
+    return kept, removed
 
 
 def near_pairs(hashes_nw: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
@@ -51,14 +70,14 @@ def to_words(hashes: Sequence[str]) -> NDArray[np.uint64]:
 
 def removals(samples: Sequence[Sample], checks: Sequence[Check], rule: Duplicates) -> list[Removal]:
     """What must go so that no picture is in two splits or under two labels; whole groups go together."""
-    rank = {split: place for place, split in enumerate(rule.precedence)}
+    rank = _ranks(rule)
     out: dict[str, Removal] = {}
     for first, second, reason in [*_spanning(samples), *_pairs(samples, checks, rule)]:
-        if reason == "contradicting labels":
+        if reason == CONTRADICTION:
             out.setdefault(_group(first), Removal(first, reason, second))
             out.setdefault(_group(second), Removal(second, reason, first))
         elif first.split != second.split:
-            keep, drop = sorted((first, second), key=lambda sample: rank.get(sample.split, len(rank)))
+            keep, drop = sorted((first, second), key=lambda sample: rank[sample.split])
             out.setdefault(_group(drop) + drop.split, Removal(drop, reason, keep))
     return [
         Removal(sample, cause.reason, cause.other)
@@ -86,7 +105,7 @@ def _pairs(samples: Sequence[Sample], checks: Sequence[Check], rule: Duplicates)
         if _group(first) == _group(second):
             continue
         contradict = distance <= rule.same_bits and first.label != second.label
-        out.append((first, second, "contradicting labels" if contradict else "near-duplicate in another split"))
+        out.append((first, second, CONTRADICTION if contradict else "near-duplicate in another split"))
     return out
 
 
@@ -94,6 +113,12 @@ def summary(found: Sequence[Removal]) -> dict[str, int]:
     """How many went, by reason, split and the split that kept its copy."""
     lines = Counter(f"{each.reason}: {each.sample.split} ({each.other.split} keeps its copy)" for each in found)
     return dict(sorted(lines.items()))
+
+
+def _ranks(rule: Duplicates) -> dict[str, int]:
+    """Place of every split: those of `precedence` in its order, the others after them."""
+    names = [*rule.precedence, *(split for split in SPLITS if split not in rule.precedence)]
+    return {split: place for place, split in enumerate(names)}
 
 
 def _group(sample: Sample) -> str:

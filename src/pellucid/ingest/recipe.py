@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pellucid.records.bundle import ViewSpec
 from pellucid.records.dataset import SPLITS
 from pellucid.records.recipe import Recipe
 
@@ -107,11 +108,22 @@ class Duplicates(Recipe):
     precedence: tuple[str, ...]
 
 
+class RootFile(Recipe):
+    """A file below a root."""
+
+    root: str
+    file: str
+
+
 class Domains(Recipe):
-    """`of` maps declared domains to the rule's classes; declared ones not listed teach nothing. Roots: see `docs/data.md`."""
+    """One rule for both labels, learned from what real pictures are declared to be.
+
+    `of` maps declared domains to the rule's classes; those not listed teach nothing. Embeddings come from the root `features`;
+    what lacks there is extracted with `encoder` where its root is given.
+    """
 
     features: str = "features"
-    encoder: str = "encoder"
+    encoder: RootFile = RootFile(root="encoder", file="encoder.onnx")
     view: str = "clean"
     split: str = "train"
     regularisation: float = Field(gt=0)
@@ -135,7 +147,8 @@ class Guard(Recipe):
     per_label: int = Field(gt=0)
     folds: int = Field(ge=2)
     repeats: int = Field(gt=0)
-    text_vectors: str = "text"
+    text_vectors: RootFile = RootFile(root="models", file="clip_vitb16_text_vectors.npz")
+    tags: int = Field(default=3, gt=0)
     weights: Weights
 
 
@@ -146,6 +159,7 @@ class DataRecipe(Recipe):
     name: str
     about: str = ""
     seed: int = 0
+    view: ViewSpec = ViewSpec()
     shares: dict[str, Share] = {}
     sources: tuple[Source, ...] = Field(min_length=1)
     tiles: tuple[Tiles, ...] = ()

@@ -21,13 +21,10 @@ from pellucid.records.dataset import Sample
 ID_DIGITS = 16
 
 
-def select(rows: Sequence[Row], recipe: DataRecipe, roots: dict[str, Path]) -> tuple[list[Sample], dict[str, int]]:
-    """The samples of `rows` in the order of their ids, and how many were left out for which reason."""
+def select(rows: Sequence[Row], recipe: DataRecipe, roots: dict[str, Path]) -> list[Sample]:
+    """A sample for each row, or for each tile of it, in the order of their ids; the same bytes twice are two samples here."""
     samples = [sample for row in rows for sample in _samples(row, recipe, roots)]
-    distinct = list({sample.id: sample for sample in reversed(samples)}.values())
-    kept = cap(sorted(distinct, key=lambda sample: sample.id), recipe.caps)
-    left = {"the same bytes twice": len(samples) - len(distinct), "over the cap of its source": len(distinct) - len(kept)}
-    return kept, left
+    return sorted(samples, key=lambda sample: sample.id)
 
 
 def cap(samples: Iterable[Sample], caps: Caps) -> list[Sample]:

@@ -10,12 +10,11 @@ import difflib
 import re
 import tomllib
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from pellucid.base.errors import ConfigError
 
@@ -51,8 +50,8 @@ def recipe_kind(path: Path, allowed: Sequence[str]) -> str:
     if kind in allowed:
         return str(kind)
     line = dict(key_lines(text)).get(("kind",), 1)
-    was = "this key is missing" if kind is None else f"was {kind!r}; {_hint(str(kind), allowed)}".rstrip()
-    raise ConfigError(f"{path}:{line}: kind: {was}; allowed are {', '.join(allowed)}")
+    was = "this key is missing" if kind is None else f"was {kind!r}"
+    raise ConfigError(f"{path}:{line}: kind: {was}; {_hint(str(kind), allowed)}allowed are {', '.join(allowed)}")
 
 
 def key_lines(text: str) -> Iterator[tuple[Place, int]]:
@@ -114,7 +113,7 @@ def _parts(name: str) -> list[str]:
     return [part.strip("\"'") for part in _PART.findall(name)]
 
 
-def _explain(path: Path, lines: dict[Place, int], kind: type[BaseModel], error: ErrorDetails) -> str:
+def _explain(path: Path, lines: dict[Place, int], kind: type[BaseModel], error: Mapping[str, Any]) -> str:
     place = tuple(error["loc"])
     name = ".".join(str(part) for part in place) or "the whole file"
     return f"{path}:{_line(lines, place)}: {name}: {_what(kind, place, error)}"
@@ -128,7 +127,7 @@ def _line(lines: dict[Place, int], place: Place) -> int:
     return 1
 
 
-def _what(kind: type[BaseModel], place: Place, error: ErrorDetails) -> str:
+def _what(kind: type[BaseModel], place: Place, error: Mapping[str, Any]) -> str:
     around = _fields(kind, place[:-1])
     match error["type"]:
         case "extra_forbidden":

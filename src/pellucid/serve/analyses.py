@@ -66,7 +66,7 @@ def _upload_body() -> dict[str, Any]:
         },
     }
     raw = {"schema": {"type": "string", "format": "binary"}}
-    return {"required": True, "content": {"multipart/form-data": {"schema": form}, **{kind: raw for kind in MEDIA_TYPES}}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": form}, **dict.fromkeys(MEDIA_TYPES, raw)}}
 
 
 @router.post(
@@ -74,14 +74,17 @@ def _upload_body() -> dict[str, Any]:
     summary="Analyse a picture",
     openapi_extra={"requestBody": _upload_body()},
     responses={
-        200: {**example("report"), "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}}},
+        200: {
+            **example("report"),
+            "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}},
+        },
         **documented(*BODY_ERRORS, *IMAGE_ERRORS, Unauthorized, Starting, Busy, AnalysisTooSlow),
     },
 )
 async def analyse(service: Held, request: Request, response: Response) -> Report:
     """Send the picture as the multipart part `file`, or as the raw body. What counts is its bytes: neither the file's name nor
     the content type is believed. The answer is stored, with the picture, before it is given."""
-    _ = service.engine
+    await service.loaded()
     async with received(request, service.settings, service.open_bytes) as upload:
         report = await service.analyse(upload)
     response.headers["Content-Location"] = f"{router.prefix}/{report.id}"
@@ -129,7 +132,7 @@ async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     """Warm regions moved the AI score most. It shows where the model looked and proves nothing: do not accuse anyone by it.
     404 where the bundle offers none."""
-    heatmap = service.engine.heatmap
+    heatmap = (await service.loaded()).heatmap
     if heatmap is None:
         raise NotFound("the loaded bundle offers no heat map")
     data = await service.read(lambda: service.store.picture(analysis_id))

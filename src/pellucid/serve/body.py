@@ -2,6 +2,8 @@
 
     content-length ─ too large? 413 ─ stream ─ too large? 413 ─ too slow? 408 ─ all bodies together too large? 503
                                          └─ raw body, or multipart: one `file`, few small fields, else 400
+
+The order matters: what is cheapest to refuse is refused first.
 """
 
 from __future__ import annotations

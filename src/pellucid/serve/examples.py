@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document: answers of a real run, recorded by `examples/record_openapi.py` and never written by hand."""
+"""The examples of the OpenAPI document: answers of a real run, recorded by `examples/record_openapi.py`, not written by hand."""
 
 from __future__ import annotations
 

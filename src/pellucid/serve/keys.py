@@ -11,7 +11,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pellucid.base.errors import Unauthorized
 from pellucid.serve.service import Held
 
-BEARER = HTTPBearer(auto_error=False, scheme_name="api-key", description="A key of `PELLUCID_API_KEYS`; not needed where none are set")
+BEARER = HTTPBearer(
+    auto_error=False, scheme_name="api-key", description="A key of `PELLUCID_API_KEYS`; not needed where none are set"
+)
 
 
 async def require_key(service: Held, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
@@ -21,6 +23,7 @@ async def require_key(service: Held, given: Annotated[HTTPAuthorizationCredentia
         return
     if given is None:
         raise Unauthorized("no API key was sent; send it as `Authorization: Bearer KEY`")
-    # Every key is compared, in constant time, so that timing says nothing of any.
-    if not any([hmac.compare_digest(given.credentials.encode(), key.encode()) for key in keys]):
+    # Every key is compared, each in constant time, so that timing says nothing of any.
+    matches = [hmac.compare_digest(given.credentials.encode(), key.encode()) for key in keys]
+    if True not in matches:
         raise Unauthorized("the API key is not one of this service's")

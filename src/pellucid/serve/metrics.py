@@ -16,6 +16,7 @@ from pellucid.records.report import Report
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Metrics:
@@ -28,17 +29,23 @@ class Metrics:
             "pellucid_requests", "Requests by method, route and status", ["method", "route", "status"], registry=registry
         )
         self.request_seconds = Histogram(
-            "pellucid_request_seconds", "Seconds from a request's first byte to the answer's last", ["route"], SECONDS, registry
+            "pellucid_request_seconds",
+            "Seconds from a request's first byte to the answer's last",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self.part_seconds = Histogram(
-            "pellucid_part_seconds", "Seconds spent in each part of an analysis", ["part"], SECONDS, registry
+            "pellucid_part_seconds", "Seconds spent in each part of an analysis", ["part"], buckets=SECONDS, registry=registry
         )
         self.verdicts = Counter("pellucid_verdicts", "Verdicts given, by label", ["label"], registry=registry)
         self.decisions = Counter("pellucid_decisions", "Moderation decisions given", ["decision"], registry=registry)
         self.missing = Counter("pellucid_missing_parts", "Parts that could not be answered", ["part"], registry=registry)
         self.in_flight = Gauge("pellucid_in_flight", "Pictures being analysed", registry=registry)
         self.queue_depth = Gauge("pellucid_queue_depth", "Pictures waiting for a thread", registry=registry)
-        self.batch_size = Histogram("pellucid_batch_size", "Views in one pass of the encoder", [], BATCH_SIZES, registry)
+        self.batch_size = Histogram(
+            "pellucid_batch_size", "Views in one pass of the encoder", buckets=BATCH_SIZES, registry=registry
+        )
         self.ready = Gauge("pellucid_ready", "1 once the models are loaded", registry=registry)
         build = Gauge("pellucid_build_info", "Always 1; the label says which version", ["version"], registry=registry)
         build.labels(package_version()).set(1)
@@ -65,7 +72,8 @@ class CountRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         begun = time.perf_counter()
         status = 500
 
@@ -79,7 +87,7 @@ class CountRequests:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - begun)
 

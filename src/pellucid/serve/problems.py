@@ -53,7 +53,8 @@ class Problem(BaseModel):
 def documented(*kinds: type[PellucidError]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for `kinds`, with an example each; statuses that several share are one response."""
     of_status: dict[int | str, dict[str, Any]] = {}
-    for kind in (*kinds, PellucidError):
+    every: tuple[type[PellucidError], ...] = (*kinds, PellucidError)
+    for kind in every:
         response = of_status.setdefault(kind.status, {"description": HTTPStatus(kind.status).phrase, "content": _content()})
         response["content"][MEDIA_TYPE]["examples"][kind.code] = {"summary": kind.title, "value": _fields(kind(), "/v1/analyses")}
         if headers := _documented_headers(kind):
@@ -79,7 +80,8 @@ class ProblemResponse(JSONResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not isinstance(self.error, BodyTooLarge):
-            return await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send)
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         await drain(receive)
@@ -141,10 +143,12 @@ def _headers(error: PellucidError) -> dict[str, str]:
 
 def _methods_of(request: Request) -> list[str]:
     """The methods that the address does answer to, asked of the routes themselves."""
-    routes = request.app.routes
-    return [
-        method for method in METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
-    ]
+
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in METHODS if answers(method)]
 
 
 def _content() -> dict[str, Any]:

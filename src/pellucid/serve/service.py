@@ -1,10 +1,11 @@
-"""What one process holds while it serves: settings, store, figures, the models once they are loaded, and the threads that work."""
+"""What one process holds while it serves: settings, store, figures, the models once loaded, and the threads that work."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
@@ -33,6 +34,7 @@ class Service:
         self.work = Work(settings.threads, settings.queue_limit, settings.analysis_timeout_s, metrics)
         self.failure: str | None = None
         self._engine: Engine | None = None
+        self._settled = asyncio.Event()
 
     @property
     def engine(self) -> Engine:
@@ -43,6 +45,12 @@ class Service:
             raise Starting("the models are still being loaded; try again in a second")
         return self._engine
 
+    async def loaded(self) -> Engine:
+        """The models; waits for them while they are being loaded. Raises `Starting` where they do not come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), self.settings.analysis_timeout_s)
+        return self.engine
+
     async def load(self, open_engine: Callable[[], Engine]) -> None:
         """Load in a thread; a failure is kept and shown by the health checks."""
         try:
@@ -51,10 +59,12 @@ class Service:
         except Exception as error:
             self.failure = f"{error.code}: {error.detail}" if isinstance(error, PellucidError) else repr(error)
             log.exception("the models could not be loaded")
+        finally:
+            self._settled.set()
 
     async def analyse(self, upload: Upload) -> Report:
         """Analysed and stored; what comes back is what `Store.get` will give."""
-        engine = self.engine
+        engine = await self.loaded()
 
         def answer() -> Report:
             analysis = engine.analyser.analyse(upload.data, upload.source, upload.declared)

@@ -40,8 +40,8 @@ class Work:
             raise AnalysisTooSlow(f"no answer in {self._timeout_s:g} s, which is the time allowed; try again") from error
 
     def close(self) -> None:
-        """Wait for what was accepted."""
-        self._executor.shutdown(wait=True)
+        """Wait for what runs; nobody waits any more for what has not begun."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _enter(self) -> None:
         with self._lock:

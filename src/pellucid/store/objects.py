@@ -1,6 +1,6 @@
 """Pictures as they were sent, each once, in a folder and named by the SHA-256 of its bytes.
 
-    OBJECTS/ab/cd/abcd…   written to a temporary name and renamed, so a name always holds the bytes it promises
+OBJECTS/ab/cd/abcd…   written to a temporary name and renamed, so a name always holds the bytes it promises
 """
 
 from __future__ import annotations

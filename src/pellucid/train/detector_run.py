@@ -14,7 +14,7 @@ from pellucid.base.files import write_atomically
 from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_checkpoint
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import open_features
-from pellucid.records.heads import Calibration, Margin, QualityRule, Thresholds
+from pellucid.records.heads import Calibration, QualityRule, Thresholds
 from pellucid.train.balance import sample_weights
 from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
@@ -65,9 +65,9 @@ def _thresholds(
     quality, rule = QualityRule(), recipe.verdict
     slices = [f"{sample.domain}/{quality.of(sample.width, sample.height)}" for sample in samples]
     real = np.flatnonzero(~examples.labels)
-    probabilities = np.array([calibration.probability(logits[row]) for row in real])
+    probabilities = 1 / (1 + np.exp(-(calibration.a * logits[real] + calibration.b)))
     found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
-    return Thresholds(slices=found, margin=Margin(low=rule.near_below, high=rule.near_above), re_encodings=rule.reencodings)
+    return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 
 
 def _write_scores(path: Path, samples: Sequence[Sample], scores: dict[str, NDArray[np.float64]]) -> None:

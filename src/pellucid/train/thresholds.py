@@ -30,7 +30,7 @@ def fit_calibration(
         return float((counts * np.logaddexp(0, -margins)).sum())
 
     log_a, b = minimize(cost, np.zeros(2), method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-10}).x
-    return Calibration(a=float(np.exp(log_a)), b=float(b))
+    return Calibration(a=float(np.exp(log_a)), b=float(b), prior=prior)
 
 
 def choose_threshold(real: NDArray[np.float64], budget_per_10000: float) -> tuple[float | None, Budget]:

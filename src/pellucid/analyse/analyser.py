@@ -1,0 +1,218 @@
+"""One picture → one Report: what the file is and says, what the pixels say, a caption, tags, a decision.
+
+    bytes → decode → views → encoder (batched over pictures) ─┬→ domain → detector, re-encodings → inference ─→ verdict
+                 │                                            ├→ caption
+                 ├→ facts, claims                             └→ tags ─┬→ moderation
+                 └→ safety ────────────────────────────────────────────┘
+
+Everything after the encoder runs picture by picture, so an answer does not depend on who else asks at the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pellucid.analyse import caption as captions
+from pellucid.analyse import verdict
+from pellucid.analyse.claims import NOT_CHECKED, read_claims
+from pellucid.analyse.facts import image_facts
+from pellucid.analyse.moderation import Policy, moderate
+from pellucid.analyse.parts import Parts, Started
+from pellucid.analyse.tags import choose_tags
+from pellucid.base.ids import new_id
+from pellucid.base.pixels import Limits, Picture, decode
+from pellucid.records.report import Caption, Evidence, ImageFacts, Inference, Missing, Model, Moderation, Report, Tag
+from pellucid.runtime.batcher import Batcher, Observe
+from pellucid.runtime.bundle import LoadedBundle
+from pellucid.runtime.reencode import RE_ENCODINGS
+from pellucid.runtime.session import Tensors
+from pellucid.runtime.views import caption_view, detection_view, to_tensor
+
+Floats = NDArray[np.float32]
+Declared = Literal["none", "edited", "generated"]
+TagAnswer = tuple[list[Tag], dict[str, float]]
+NO_PART = "this bundle has no such part"
+
+# Generous beside what a part takes (docs/adr/0005-batching.md): they are there for the day on which something hangs.
+TIME_LIMITS_S: Mapping[str, float] = {
+    "facts": 5, "claims": 5, "safety": 10, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5, "moderation": 5,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AnalyserSettings:
+    """How much at a time, never what is answered. `streams` batches run at a time; `workers` threads run the other parts."""
+
+    limits: Limits = field(default_factory=Limits)
+    captions: bool = True
+    channel: str = "production"
+    max_batch: int = 8
+    batch_wait_ms: float = 2.0
+    streams: int = 2
+    workers: int = 4
+    time_limits_s: Mapping[str, float] = field(default_factory=lambda: TIME_LIMITS_S)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The report, and the detection view's embedding [512] for search; None where the encoder did not answer."""
+
+    report: Report
+    embedding: Floats | None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the encoder says of the detection view and, if captions are on, of the whole picture; and the domains that follow."""
+
+    detect: Tensors
+    whole: Tensors | None
+    domains: dict[str, float]
+
+    @property
+    def domain(self) -> str:
+        return max(self.domains, key=self.domains.__getitem__)
+
+
+class Analyser:
+    """Holds the batcher and the threads of one bundle; `analyse` is safe to call from several threads."""
+
+    def __init__(
+        self, bundle: LoadedBundle, policy: Policy, settings: AnalyserSettings | None = None, observe: Observe | None = None
+    ) -> None:
+        self.bundle, self.policy, self.settings = bundle, policy, settings or AnalyserSettings()
+        self._captions = self.settings.captions and bundle.heads.caption is not None
+        self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
+        self._encoder: Batcher[Floats, Tensors] = Batcher(
+            self._encode, self.settings.max_batch, self.settings.batch_wait_ms, self.settings.streams, observe=observe
+        )
+
+    def close(self) -> None:
+        self._encoder.close()
+        self._pool.shutdown(cancel_futures=True)
+
+    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
+        """Raises `ImageError` where `data` is no picture, `Unavailable` where too much waits; else there is a report."""
+        begun = time.perf_counter()
+        parts = Parts(self._pool, self.settings.time_limits_s)
+        picture = parts.here("decode", lambda: decode(data, self.settings.limits))
+        facts = parts.start("facts", lambda: image_facts(picture))
+        claims = parts.start("claims", lambda: read_claims(data, picture.format))
+        safety, seen = self._look(parts, picture)
+        inference, caption, tags = self._start_heads(parts, picture, seen)
+        chosen, scores = parts.finish(tags) or ([], {})
+        moderation = parts.finish(parts.start("moderation", partial(self._moderate, parts.finish(safety), scores)))
+        evidence = [*_declaration(declared), *(parts.finish(claims) or [])]
+        judged = parts.finish(inference)
+        image = parts.finish(facts) or plain_facts(picture)
+        text = parts.finish(caption)
+        parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
+        report = Report(
+            id=new_id(), created=datetime.now(UTC).isoformat(timespec="milliseconds"), source=source, image=image,
+            verdict=verdict.decide(judged, evidence), inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
+            caption=text, tags=chosen, moderation=moderation, model=self._model(), missing=parts.missing,
+            timing_ms=dict(parts.timing_ms),
+        )  # fmt: skip
+        return Analysis(report, seen.detect["embedding"].astype(np.float32) if seen else None)
+
+    def _look(self, parts: Parts, picture: Picture) -> tuple[Started[dict[str, float]] | None, _Seen | None]:
+        """Hand both views to the encoder, start the safety model on the whole picture, wait for the encoder."""
+        views, since_s = self.bundle.head.views, time.perf_counter()
+        first = self._encoder.submit(to_tensor(detection_view(picture.image, views), views))
+        whole = caption_view(picture.image, views)
+        second = self._encoder.submit(to_tensor(whole, views)) if self._captions else None
+        parts.timing_ms["views"] = round((time.perf_counter() - since_s) * 1000, 2)
+        safety = parts.start("safety", lambda: self.bundle.safety(_raw(whole))) if self.bundle.heads.safety else None
+        detect = parts.finish(Started[Tensors]("encode", first, since_s))
+        tensors = parts.finish(Started[Tensors]("encode_whole", second, since_s)) if second else None
+        return safety, _Seen(detect, tensors, self._domains(detect)) if detect else None
+
+    def _start_heads(
+        self, parts: Parts, picture: Picture, seen: _Seen | None
+    ) -> tuple[Started[Inference] | None, Started[Caption] | None, Started[TagAnswer] | None]:
+        if seen is None:
+            for name in ("inference", "caption", "tags"):
+                parts.leave_out(name, "the encoder did not answer")
+            return None, None, None
+        inference = parts.start("inference", lambda: self._infer(picture, seen))
+        caption = parts.start("caption", lambda: self._caption(seen))
+        tags = parts.start("tags", lambda: self._tags(seen))
+        return inference, caption, tags
+
+    def _encode(self, views: list[Floats]) -> list[Tensors]:
+        arrays = self.bundle.encode(np.stack(views))
+        return [{name: array[row] for name, array in arrays.items()} for row in range(len(views))]
+
+    def _domains(self, detect: Tensors) -> dict[str, float]:
+        (row,) = self.bundle.domain(detect["embedding"][None])
+        return dict(zip(self.bundle.domains, row.tolist(), strict=True))
+
+    def _infer(self, picture: Picture, seen: _Seen) -> Inference:
+        """Whole or not at all: an answer near the threshold without its re-encodings would be another answer."""
+        calibration, thresholds = self.bundle.calibration, self.bundle.thresholds
+        name = f"{seen.domain}/{self.bundle.domain_set.quality.of(picture.width, picture.height)}"
+        logit = self._logit(seen.detect)
+        others: list[float] = []
+        if verdict.near(logit, name, calibration, thresholds):
+            others = [self._logit(tensors) for tensors in self._re_encoded(picture.image, thresholds.re_encodings)]
+        return verdict.judge(logit, others, name, calibration, thresholds)
+
+    def _re_encoded(self, image: Image.Image, names: Sequence[str]) -> list[Tensors]:
+        views = self.bundle.head.views
+        asked = [self._encoder.submit(to_tensor(detection_view(RE_ENCODINGS[name](image), views), views)) for name in names]
+        return [future.result(self.settings.time_limits_s["encode"]) for future in asked]
+
+    def _logit(self, tensors: Tensors) -> float:
+        """Judged alone: the sum of floats in a batch could differ in the last bit."""
+        return float(self.bundle.detect({name: array[None] for name, array in tensors.items()})[0])
+
+    def _caption(self, seen: _Seen) -> Caption | Missing:
+        if not self._captions:
+            return Missing(part="caption", reason="captions are switched off" if self.bundle.heads.caption else NO_PART)
+        if seen.whole is None:
+            return Missing(part="caption", reason="the encoder did not answer")
+        if missing := captions.left_out(seen.domains, self.bundle.domain_set):
+            return missing
+        return captions.shown(self.bundle.caption(seen.whole["patches"], seen.whole["embedding"]), self.bundle.caption_floor)
+
+    def _tags(self, seen: _Seen) -> TagAnswer | Missing:
+        """From the whole picture where it was looked at, as the tags were trained; else from its centre."""
+        if self.bundle.tag_set is None:
+            return Missing(part="tags", reason=NO_PART)
+        (scores,) = self.bundle.tags((seen.whole or seen.detect)["embedding"][None])
+        return choose_tags(scores, self.bundle.tag_set), {name: score for name, score, _ in scores}
+
+    def _moderate(self, safety: dict[str, float] | None, tags: dict[str, float]) -> Moderation | Missing:
+        if safety is None:
+            return Missing(part="moderation", reason="the safety model did not answer" if self.bundle.heads.safety else NO_PART)
+        return moderate(self.policy, safety | tags)
+
+    def _model(self) -> Model:
+        return Model(bundle=self.bundle.head.label, channel=self.settings.channel, use=self.bundle.head.use)
+
+
+def plain_facts(picture: Picture) -> ImageFacts:
+    """What decoding alone tells."""
+    return ImageFacts(
+        sha256=picture.sha256, format=picture.format, width=picture.width, height=picture.height, bytes=picture.bytes,
+        notes=list(picture.notes),
+    )  # fmt: skip
+
+
+def _declaration(declared: Declared | None) -> list[Evidence]:
+    return [Evidence(kind="claim", source="uploader", says=declared, state="declared")] if declared else []
+
+
+def _raw(image: Image.Image) -> Floats:
+    """RGB picture → [3, H, W] of 0 to 255, as the safety model takes it."""
+    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1)

@@ -1,0 +1,230 @@
+"""The command line: one command a stage of the design, and `serve` and `analyse` for the answer.
+
+Errors of ours are one line, `code: detail`, on standard error. Exit status: 0 done, 1 failed, 2 wrongly asked or set, 3 some
+pictures not answered. What a command needs is imported inside it, so that the plain install does not miss what training needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.base.errors import ConfigError, PellucidError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pellucid.serve.files import Answer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Did AI make this picture? What does it show? What to do?",
+)
+bundle_app = typer.Typer(no_args_is_help=True, help="Look at and check bundles, the model artefacts that are served.")
+app.add_typer(bundle_app, name="bundle")
+
+SOME_NOT_ANSWERED = 3
+MANY = 2
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
+Roots = Annotated[
+    list[str] | None, typer.Option("--root", metavar="NAME=FOLDER", help="Where a root named in the recipe lies. Repeatable.")
+]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the result is written.")]
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", metavar="FOLDER", help="Bundle to use; the shipped one if not given.")
+]
+
+
+def main() -> None:
+    """The entry point: `app`, with our errors in one line."""
+    try:
+        app()
+    except PellucidError as error:
+        typer.echo(f"{error.code}: {error.detail}", err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs PELLUCID_API_KEYS.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
+    bundle: BundleOption = None,
+) -> None:
+    """Start the service. Settings come from PELLUCID_… variables; options win over them."""
+    from pellucid.app import create_app
+    from pellucid.base.settings import read_settings
+    from pellucid.serve.server import run
+
+    settings = read_settings(host=host, port=port, data_dir=data, bundle=bundle)
+    run(create_app(settings), settings, announce=typer.echo)
+
+
+@app.command()
+def analyse(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Pictures, and folders of them (hidden files are left out).")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One report a line.")] = False,
+    bundle: BundleOption = None,
+) -> None:
+    """Answer pictures without a server; nothing is stored. Exit status 3 if some could not be answered."""
+    from pellucid.app import open_engine
+    from pellucid.base.settings import read_settings
+    from pellucid.serve.files import answers, pictures_in
+
+    settings = read_settings(bundle=bundle)
+    sources = pictures_in(paths)
+    engine = open_engine(settings)
+    try:
+        found = _with_progress(answers(sources, engine.analyser, settings), len(sources))
+        failed = _print_lines(found) if as_json else _print_table(found)
+    finally:
+        engine.close()
+    if failed:
+        raise typer.Exit(SOME_NOT_ANSWERED)
+
+
+@app.command()
+def ingest(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) -> None:
+    """Read labelled folders and manifests into a dataset; refuses one whose file facts give the label away."""
+    _run_stage("ingest", recipe, root, out)
+
+
+@app.command()
+def train(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) -> None:
+    """Train what the recipe says and write a checkpoint."""
+    _run_stage("train", recipe, root, out)
+
+
+@app.command()
+def export(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) -> None:
+    """Make a bundle, the artefact that is served, from checkpoints."""
+    _run_stage("export", recipe, root, out)
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeArgument,
+    root: Roots = None,
+    out: Out = Path("runs"),
+    final: Annotated[bool, typer.Option("--final", help="Use the test splits; recorded with bundle and date.")] = False,
+) -> None:
+    """Measure a bundle. The test splits are refused without --final."""
+    _run_stage("evaluate", recipe, root, out, final=final)
+
+
+@bundle_app.command("verify")
+def verify_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle.")]) -> None:
+    """Check hashes, schema, licences and sizes. Exit status 1 if anything is wrong."""
+    from pellucid.records.bundle import read_bundle, verify
+
+    faults = verify(folder)
+    if not faults:
+        bundle = read_bundle(folder)
+        typer.echo(f"{bundle.label}: {len(bundle.files)} files, nothing wrong")
+        return
+    _print(_table(f"{folder}: {len(faults)} faults", ("file", "problem"), [(fault.file, fault.problem) for fault in faults]))
+    raise typer.Exit(1)
+
+
+@bundle_app.command("show")
+def show_bundle(
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The bundle; the shipped one if not given.")] = None,
+) -> None:
+    """What is in a bundle: files, sizes, licences, and what each part may be used for."""
+    from pellucid.base.settings import shipped
+    from pellucid.records.bundle import read_bundle
+
+    bundle = read_bundle(folder or shipped("bundle"))
+    typer.echo(f"{bundle.label} of {bundle.created}, use: {bundle.use}")
+    _print(_table("parts", ("part", "use"), sorted(bundle.parts.items())))
+    rows = [(name, f"{file.bytes:,}", file.licence, file.source) for name, file in sorted(bundle.files.items())]
+    _print(_table("files", ("file", "bytes", "licence", "source"), rows))
+
+
+def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, **options: Any) -> None:
+    folders = dict(_root(text) for text in roots or [])
+    made = _stage(stage).run(_recipe(recipe), folders, out, **options)
+    if made is not None:
+        typer.echo(made)
+
+
+def _stage(name: str) -> Any:
+    try:
+        return import_module(f"pellucid.{name}.run")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("pellucid"):
+            raise
+        raise ConfigError(f"`{name}` needs {error.name}, which is not installed: pip install 'pellucid[train]'") from error
+
+
+def _recipe(name: str) -> Path:
+    from pellucid.base.settings import shipped
+
+    path, folder = Path(name), shipped("recipes")
+    if path.is_file():
+        return path
+    if (folder / name).is_file():
+        return folder / name
+    names = ", ".join(sorted(file.name for file in folder.glob("*.toml"))) or "none"
+    raise ConfigError(f"there is no recipe {name}; give the path of a TOML file, or one of the shipped ones: {names}")
+
+
+def _root(text: str) -> tuple[str, Path]:
+    name, sign, folder = text.partition("=")
+    if not (name and sign and folder):
+        raise ConfigError(f"--root is {text!r}; allowed is NAME=FOLDER, as in --root pictures=/data/pictures")
+    if not Path(folder).is_dir():
+        raise ConfigError(f"--root {name}: there is no folder {folder}")
+    return name, Path(folder)
+
+
+def _with_progress(found: Iterator[Answer], total: int) -> Iterator[Answer]:
+    """A bar on standard error, where there are many and a person looks on."""
+    if total < MANY or not sys.stderr.isatty():
+        return found
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(found, "Analysing", total, console=Console(stderr=True)))
+
+
+def _print_lines(found: Iterator[Answer]) -> int:
+    failed = 0
+    for answer in found:
+        typer.echo(answer.line())
+        failed += answer.problem is not None
+    return failed
+
+
+def _print_table(found: Iterator[Answer]) -> int:
+    answers = list(found)
+    _print(_table(None, ("picture", "verdict", "P(AI)", "caption", "tags", "decision"), [answer.row() for answer in answers]))
+    return sum(answer.problem is not None for answer in answers)
+
+
+def _table(title: str | None, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title and escape(title), title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[escape(cell) for cell in row])
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console().print(table)

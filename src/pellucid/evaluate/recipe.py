@@ -1,0 +1,38 @@
+"""What an evaluation may be told; the shipped ones are `defaults/recipes/evaluation*.toml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pellucid.records.recipe import Recipe
+
+
+class DetectionPart(Recipe):
+    """`matched` groups domains that are compared with each other only: faces against faces, art against art."""
+
+    dataset: str
+    splits: tuple[str, ...]
+    tiers: tuple[str, ...] = ("clean", "web", "hard")
+    prevalences: tuple[float, ...] = (0.01, 0.1)
+    matched: dict[str, tuple[str, ...]] = {}
+    bootstrap_rounds: int = Field(default=1000, gt=0)
+    fewest_per_domain: int = Field(default=100, gt=0)
+
+
+class CaptionPart(Recipe):
+    """`sources`: which pictures of the dataset, as (source, split)."""
+
+    dataset: str
+    sources: tuple[tuple[str, str], ...]
+
+
+class EvaluationRecipe(Recipe):
+    kind: Literal["evaluation"]
+    name: str
+    seed: int = 0
+    bundle: str
+    detection: DetectionPart | None = None
+    captions: CaptionPart | None = None
+    tags: CaptionPart | None = None

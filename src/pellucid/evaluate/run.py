@@ -1,0 +1,97 @@
+"""`pellucid evaluate RECIPE`: a bundle, as it will be served, on splits of a dataset → one record, one report with plots.
+
+Test splits are refused without `--final`. With it, the record keeps bundle id and date, and a second final record of the
+same bundle is refused: a test that is looked at twice is a validation set.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pellucid.base.errors import ConfigError
+from pellucid.evaluate.captions import evaluate_captions
+from pellucid.evaluate.controls import controls
+from pellucid.evaluate.detection import measure
+from pellucid.evaluate.judge import Judged, judge_split
+from pellucid.evaluate.recipe import DetectionPart, EvaluationRecipe
+from pellucid.evaluate.report import write_report
+from pellucid.evaluate.tags import evaluate_tags
+from pellucid.records.checkpoint import git_commit
+from pellucid.records.dataset import TEST_SPLITS, read_dataset
+from pellucid.records.evaluation import Evaluation, write_evaluation
+from pellucid.records.features import FeatureFolder
+from pellucid.records.recipe import load_recipe
+from pellucid.runtime.bundle import LoadedBundle
+from pellucid.runtime.features import feature_key
+
+
+def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) -> Path:
+    """The evaluation's folder with `evaluation.json`, `report.md` and plots.
+
+    Raises `ConfigError` where a test split is asked for without `final`, or a second time.
+    """
+    what = load_recipe(recipe, EvaluationRecipe)
+    folder = roots.get("bundle") or out / "bundles" / what.bundle
+    bundle = LoadedBundle.open(folder)
+    to = out / "evaluations" / f"{what.name}-{bundle.head.id[:12]}{'-final' if final else ''}"
+    _check_splits(what, to, final)
+    features = FeatureFolder(out / "features", feature_key(folder / "encoder.onnx", bundle.head.views)).open()
+    sections: dict[str, Any] = {}
+    datasets: dict[str, str] = {}
+    judged: dict[str, Judged] = {}
+    if what.detection:
+        datasets[what.detection.dataset] = read_dataset(out / "data" / what.detection.dataset).id
+        judged = _judge_all(bundle, what.detection, features, out)
+        sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
+        sections["controls"] = _controls(bundle, what, judged, features, out)
+    if what.captions:
+        sections["captions"] = evaluate_captions(bundle, what.captions, features, out, what.seed)
+    if what.tags:
+        sections["tags"] = evaluate_tags(bundle, what.tags, features, out, what.seed)
+    record = Evaluation(
+        name=what.name, bundle=bundle.head.label, final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets, sections=sections,
+    )  # fmt: skip
+    write_report(record, judged, to)
+    write_evaluation(record, to / "evaluation.json")
+    return to
+
+
+def machine() -> str:
+    """What the figures were taken on, without its name."""
+    model = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
+    parts: Sequence[tuple[str, str]] = (*(what.captions.sources if what.captions else ()), *(what.tags.sources if what.tags else ()))
+    asked = {*(what.detection.splits if what.detection else ()), *(split for _, split in parts)}
+    reserved = sorted(asked & set(TEST_SPLITS))
+    if reserved and not final:
+        raise ConfigError(f"{', '.join(reserved)} is reserved; choose on val, and say --final once the bundle is the one that ships")
+    if final and (to / "evaluation.json").exists():
+        raise ConfigError(f"{to / 'evaluation.json'} is there: this bundle had its final evaluation; a test is looked at once")
+
+
+def _judge_all(bundle: LoadedBundle, part: DetectionPart, features: FeatureFolder, out: Path) -> dict[str, Judged]:
+    dataset = read_dataset(out / "data" / part.dataset)
+    return {
+        f"{split}/{tier}": judge_split(bundle, dataset.only(split), features, tier) for split in part.splits for tier in part.tiers
+    }
+
+
+def _controls(
+    bundle: LoadedBundle, what: EvaluationRecipe, judged: dict[str, Judged], features: FeatureFolder, out: Path
+) -> dict[str, Any]:
+    assert what.detection
+    train = judge_split(bundle, read_dataset(out / "data" / what.detection.dataset).only("train"), features, "clean")
+    clean = {name: part for name, part in judged.items() if name.endswith("/clean") and part.labels.any()}
+    return {name: controls(bundle, train, part, what.seed) for name, part in clean.items()}

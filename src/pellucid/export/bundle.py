@@ -1,0 +1,94 @@
+"""Checkpoints, dataset rule and base models → one bundle folder, made anew each time and nothing put in by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.base.errors import DataError
+from pellucid.base.files import write_atomically
+from pellucid.export.caption import export_caption
+from pellucid.export.card import model_card
+from pellucid.export.detector import export_detector
+from pellucid.export.recipe import BundleRecipe
+from pellucid.export.reference import reference_statistics, replay_set
+from pellucid.export.run import rooted
+from pellucid.export.safety import export_safety
+from pellucid.export.small import export_softmax
+from pellucid.export.tags import export_tags
+from pellucid.records.bundle import BundleHead, Origin, ViewSpec, write_bundle
+from pellucid.records.checkpoint import Checkpoint, git_commit, read_checkpoint
+from pellucid.records.dataset import Dataset, read_dataset
+from pellucid.records.features import open_features
+from pellucid.runtime.features import feature_key
+
+LICENCE_TEXTS = Path(__file__).parents[1] / "defaults" / "licences"
+
+
+def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
+    """The bundle's folder under `out/bundles`. Raises `DataError` where parts were trained on another encoder's features."""
+    folder = out / "bundles" / recipe.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    dataset = read_dataset(out / "data" / recipe.dataset)
+    checkpoints = {
+        "detector": read_checkpoint(out / "checkpoints" / recipe.detector, "detector"),
+        "tags": read_checkpoint(out / "checkpoints" / recipe.tags, "tags"),
+        "caption": read_checkpoint(out / "checkpoints" / recipe.caption, "caption"),
+    }
+    shutil.copyfile(out / "encoder" / "encoder.onnx", folder / "encoder.onnx")
+    _check_keys(checkpoints, feature_key(folder / "encoder.onnx", ViewSpec()))
+    _export_heads(recipe, checkpoints, dataset, roots, out, folder)
+    write_atomically(folder / "card.md", model_card(recipe, checkpoints, dataset).encode())
+    origins = {name: Origin(licence=recipe.licences[name], source=recipe.sources[name]) for name in _files(folder)}
+    _copy_licences({origin.licence for origin in origins.values()}, folder)
+    head = BundleHead(
+        name=recipe.name, recipe=json.loads(recipe.model_dump_json()), git_commit=git_commit(),
+        data={"detection": dataset.id} | {part: checkpoint.origin.dataset for part, checkpoint in checkpoints.items()},
+        parts=recipe.uses, views=ViewSpec(),
+    )  # fmt: skip
+    write_bundle(folder, head, origins)
+    return folder
+
+
+def _export_heads(
+    recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset, roots: dict[str, Path], out: Path, folder: Path
+) -> None:
+    data, detector = out / "data" / recipe.dataset, out / "checkpoints" / recipe.detector
+    export_detector(checkpoints["detector"], folder / "detector.onnx")
+    for name in ("calibration.json", "thresholds.json"):
+        shutil.copyfile(detector / name, folder / name)
+    rule = np.load(data / "domain_rule.npz", allow_pickle=False)
+    export_softmax(rule["weights"], rule["bias"], folder / "domain.onnx")
+    shutil.copyfile(data / "domains.json", folder / "domains.json")
+    export_tags(checkpoints["tags"], rooted(recipe.text_vectors, roots), folder)
+    export_caption(checkpoints["caption"], folder)
+    export_safety(rooted(recipe.safety, roots), folder)
+    features = open_features(out / "features")
+    _save_arrays(folder / "reference.npz", reference_statistics(dataset, features, recipe.replay.view))
+    _save_arrays(folder / "replay.npz", replay_set(dataset, features, recipe.replay, recipe.seed))
+
+
+def _check_keys(checkpoints: dict[str, Checkpoint], key: str) -> None:
+    for name, checkpoint in checkpoints.items():
+        if checkpoint.origin.feature_key != key:
+            found = checkpoint.origin.feature_key
+            raise DataError(f"the {name} checkpoint was trained on features {found}; this encoder makes {key}; train it again")
+
+
+def _save_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _copy_licences(names: set[str], folder: Path) -> None:
+    (folder / "licences").mkdir(exist_ok=True)
+    for name in sorted(names):
+        shutil.copyfile(LICENCE_TEXTS / f"{name}.txt", folder / "licences" / f"{name}.txt")

@@ -1,0 +1,67 @@
+"""The model card that travels inside a bundle: what it is made of, from which data, what it may be used for and where it fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from pellucid.export.recipe import BundleRecipe
+from pellucid.records.checkpoint import Checkpoint
+from pellucid.records.dataset import Dataset
+
+LIMITS = """\
+- The detector can only fail to find AI; it never says that a picture is human-made. Its threshold keeps to a budget of wrong
+  accusations measured on sources it had not seen; on a kind of picture that is not in its data that budget does not hold.
+- Missing or thin in the data: DALL-E 3, Firefly, Imagen, Ideogram and video generators; night-mode, press and food photographs;
+  AI partners of anime, comics, charts and screenshots. Small edits with AI inside a real picture are not looked for.
+- Several generator labels come from public galleries and are not certain.
+- Faces: most AI faces here are StyleGAN2; no claim is made about groups of people, whose error rates were not measured.
+- The captioner learned from photographs of everyday scenes in English; it names what it has seen often and can be wrong.
+- The safety model could not be tested on indecent pictures, since none are in the data: its recall is unknown.
+- Watermarks of closed systems (SynthID and others) are not read."""
+
+
+def model_card(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset) -> str:
+    """Markdown. Figures of training only: those of the finished bundle stand in its evaluation record."""
+    return "\n".join(_lines(recipe, checkpoints, dataset)) + "\n"
+
+
+def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset) -> Iterator[str]:
+    yield f"# Model card of `{recipe.name}`"
+    yield ""
+    yield "One frozen image encoder (CLIP ViT-B/16, int8) with small heads: AI detection, domain, tags, captions; and a safety model."
+    yield ""
+    yield "## What it may be used for"
+    yield ""
+    yield from (f"- {part}: `use: {use}`" for part, use in recipe.uses.items())
+    yield ""
+    yield "`research` marks a part trained on data whose licence is for research or education only, or does not allow redistribution."
+    yield ""
+    yield "## Training figures"
+    yield ""
+    for part, checkpoint in checkpoints.items():
+        yield f"- {part}: {_flat(checkpoint.origin.metrics)} (data {checkpoint.origin.dataset}, code {checkpoint.origin.git_commit[:12]})"
+    yield ""
+    yield "The figures of the finished bundle on test splits stand in its final evaluation record (docs/evaluations)."
+    yield ""
+    yield "## Limits"
+    yield ""
+    yield LIMITS
+    yield ""
+    yield from _data(dataset)
+
+
+def _flat(metrics: dict[str, Any]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in metrics.items()) or "none"
+
+
+def _data(dataset: Dataset) -> Iterator[str]:
+    trained = dataset.only("train", "val").samples
+    counts = Counter((sample.source, sample.generator or "", sample.label or "", sample.licence, sample.ship) for sample in trained)
+    yield "## Detection data, with licences as their sources state them"
+    yield ""
+    yield "| source | label | generator | pictures | licence | may ship |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for (source, generator, label, licence, ship), count in sorted(counts.items()):
+        yield f"| {source} | {label} | {generator} | {count} | {licence.replace('|', '/')} | {'yes' if ship else 'no'} |"

@@ -1,0 +1,49 @@
+"""Run the application on a socket: says where it is, and on SIGTERM answers what was accepted before it goes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pellucid.base.errors import ConfigError
+from pellucid.base.logs import configure_logs
+from pellucid.base.settings import PREFIX, Settings
+
+BACKLOG = 1024
+
+
+def run(app: ASGIApp, settings: Settings, announce: Callable[[str], object]) -> None:
+    """Returns after the last answer. Raises `ConfigError` where the address cannot be had."""
+    configure_logs(settings.log_level, settings.log_format == "json")
+    listening = _listen(settings)
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=settings.shutdown_grace_s, server_header=False)
+    announce(_greeting(_url(listening)))
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bound before the models are loaded, so that a taken port is known at once and early requests wait."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise ConfigError(
+            f"cannot listen on {where}: {error.strerror}; set {PREFIX}HOST and {PREFIX}PORT to a free one"
+        ) from error
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greeting(url: str) -> str:
+    return f"Pellucid at {url}\n  try      curl -F file=@photo.jpg {url}/v1/analyses\n  browser  {url}/docs"

@@ -1,0 +1,169 @@
+"""A complete bundle in the real format, made by code in under a second: random weights, no knowledge, every part there.
+
+    make_tiny_bundle(folder)                           everything
+    make_tiny_bundle(folder, without=("caption",))     a bundle that lacks parts
+    make_tiny_bundle(folder, thresholds=…)             other thresholds than the default, which are not near anything
+
+Its encoder answers as the real one does (same names, shapes, one answer whatever the batch) at a thousandth of the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from pellucid.records.bundle import (
+    Bundle, BundleHead, Calibration, Domains, Origin, SliceThreshold, TagEntry, TagSet, Thresholds, ViewSpec, write_bundle,
+)  # fmt: skip
+from pellucid.records.report import Budget
+
+OPSET = 17
+LAYERS, WIDTH, EMBEDDING = 12, 768, 512
+DOMAINS = ("photo", "face", "art", "screenshot", "document")
+TAGS = ("dog", "cat", "grass", "person", "red", "car")
+THRESHOLDS = Thresholds(
+    slices={
+        "all": SliceThreshold(threshold=0.9, budget=Budget(accused_per_10000=60, upper=95, measured_on=1200)),
+        "art": SliceThreshold(threshold=None, parent="all", budget=None),
+    },
+    near_below=0.0,
+    near_above=0.0,
+    re_encodings=("jpeg60", "web", "resize50"),
+)
+
+Node = onnx.NodeProto
+Arrays = dict[str, NDArray[np.generic]]
+Port = tuple[str, Sequence[str | int]]
+
+
+def make_tiny_bundle(folder: Path, without: Sequence[str] = (), thresholds: Thresholds = THRESHOLDS, seed: int = 0) -> Bundle:
+    """Write the bundle into `folder`. `without` names parts to leave out: tags, safety, caption."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [part for part in PARTS if part not in without]
+    for number, part in enumerate(parts):
+        PARTS[part](folder, np.random.default_rng([seed, number]))
+    _write(folder / "thresholds.json", thresholds.model_dump_json())
+    _write(folder / "calibration.json", Calibration(a=1.0, b=0.0).model_dump_json())
+    _write(folder / "card.md", "# Tiny bundle\n\nRandom weights for tests; its answers mean nothing.\n")
+    _write(folder / "licences" / "Apache-2.0.txt", "Apache License, Version 2.0: http://www.apache.org/licenses/LICENSE-2.0\n")
+    head = BundleHead(
+        name="tiny", recipe={"kind": "bundle", "seed": seed}, git_commit="0" * 40, data={"detect": "0" * 16},
+        parts=dict.fromkeys(parts, "any"), views=ViewSpec(),
+    )  # fmt: skip
+    origin = Origin(licence="Apache-2.0", source="made by tests/tiny_bundle.py")
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.parent == folder]
+    return write_bundle(folder, head, {name: origin for name in names if name != "bundle.json"})
+
+
+def _encoder(folder: Path, draw: np.random.Generator) -> None:
+    arrays: Arrays = {
+        "by_channel": draw.normal(0, 1, (1, 3, 1, WIDTH)).astype(np.float32),
+        "by_layer": draw.normal(0, 1, (1, LAYERS, WIDTH)).astype(np.float32),
+        "tokens": np.array([0, 3, 196, 1], dtype=np.int64),
+        "first": np.array([0], dtype=np.int64),
+        "last": np.array([EMBEDDING], dtype=np.int64),
+        "axis": np.array([1], dtype=np.int64),
+    }
+    nodes = [
+        _node("AveragePool", ["pixels"], "pooled", kernel_shape=[16, 16], strides=[16, 16]),
+        _node("Reshape", ["pooled", "tokens"], "columns"),
+        # Products and sums along three channels rather than a matrix product: the same bits in every batch.
+        _node("Mul", ["columns", "by_channel"], "coloured"),
+        _node("ReduceSum", ["coloured", "axis"], "mixed", keepdims=0),
+        _node("Tanh", ["mixed"], "patches"),
+        _node("ReduceMean", ["patches"], "mean", axes=[1], keepdims=1),
+        _node("Sub", ["patches", "mean"], "centred"),
+        _node("Mul", ["centred", "centred"], "squares"),
+        _node("ReduceMean", ["squares"], "variance", axes=[1], keepdims=1),
+        _node("Sqrt", ["variance"], "spread"),
+        _node("Mul", ["mean", "by_layer"], "patch_mean"),
+        _node("Mul", ["spread", "by_layer"], "patch_std"),
+        _node("Add", ["patch_mean", "patch_std"], "class_tokens"),
+        _node("ReduceMean", ["class_tokens"], "pooled_tokens", axes=[1], keepdims=0),
+        _node("Slice", ["pooled_tokens", "first", "last", "axis"], "embedding"),
+    ]
+    outputs: list[Port] = [
+        ("class_tokens", ["n", LAYERS, WIDTH]), ("patch_mean", ["n", LAYERS, WIDTH]), ("patch_std", ["n", LAYERS, WIDTH]),
+        ("patches", ["n", 196, WIDTH]), ("embedding", ["n", EMBEDDING]),
+    ]  # fmt: skip
+    save_graph(folder / "encoder.onnx", nodes, [("pixels", ["n", 3, 224, 224])], outputs, arrays)
+
+
+def _detector(folder: Path, draw: np.random.Generator) -> None:
+    nodes = [
+        _node("Mul", ["class_tokens", "weight"], "weighed"),
+        _node("ReduceSum", ["weighed", "axes"], "logit", keepdims=0),
+    ]
+    arrays: Arrays = {
+        "weight": draw.normal(0, 0.1, (1, LAYERS, WIDTH)).astype(np.float32),
+        "axes": np.array([1, 2], dtype=np.int64),
+    }
+    save_graph(folder / "detector.onnx", nodes, [("class_tokens", ["n", LAYERS, WIDTH])], [("logit", ["n"])], arrays)
+
+
+def _domain(folder: Path, draw: np.random.Generator) -> None:
+    _linear(folder / "domain.onnx", draw, len(DOMAINS), "Softmax", "probabilities")
+    _write(folder / "domains.json", Domains(names=DOMAINS, caption_excluded=("screenshot", "document")).model_dump_json())
+
+
+def _tags(folder: Path, draw: np.random.Generator) -> None:
+    _linear(folder / "tags.onnx", draw, len(TAGS), "Sigmoid", "scores")
+    entries = tuple(TagEntry(name=name, source="encoder" if index % 2 else "captions", threshold=0.5) for index, name in enumerate(TAGS))
+    _write(folder / "tags.json", TagSet(tags=entries, at_most=5).model_dump_json())
+
+
+def _safety(folder: Path, draw: np.random.Generator) -> None:
+    nodes = [
+        _node("ReduceMean", ["image"], "colour", axes=[2, 3], keepdims=0),
+        _node("Mul", ["colour", "scale"], "small"),
+        _node("Gemm", ["small", "weight", "bias"], "scores"),
+        _node("Softmax", ["scores"], "probabilities", axis=-1),
+    ]
+    arrays: Arrays = {
+        "scale": np.float32([1 / 255]),
+        "weight": draw.normal(0, 1, (3, 3)).astype(np.float32),
+        "bias": np.float32([-3, -3, 3]),
+    }
+    save_graph(folder / "safety.onnx", nodes, [("image", ["n", 3, 224, 224])], [("probabilities", ["n", 3])], arrays)
+
+
+PARTS: dict[str, Callable[[Path, np.random.Generator], None]] = {
+    "encoder": _encoder,
+    "detector": _detector,
+    "domain": _domain,
+    "tags": _tags,
+    "safety": _safety,
+}
+
+
+def save_graph(path: Path, nodes: Sequence[Node], inputs: Sequence[Port], outputs: Sequence[Port], arrays: Arrays) -> None:
+    """One ONNX file; every input and output is float32."""
+
+    def ports(named: Sequence[Port]) -> list[onnx.ValueInfoProto]:
+        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in named]
+
+    stored = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = helper.make_graph(list(nodes), path.stem, ports(inputs), ports(outputs), stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _node(kind: str, inputs: Sequence[str], output: str, **attributes: object) -> Node:
+    return helper.make_node(kind, list(inputs), [output], **attributes)
+
+
+def _linear(path: Path, draw: np.random.Generator, outputs: int, ending: str, name: str) -> None:
+    nodes = [_node("Gemm", ["embedding", "weight"], "raw", transB=1), _node(ending, ["raw"], name)]
+    arrays: Arrays = {"weight": draw.normal(0, 0.1, (outputs, EMBEDDING)).astype(np.float32)}
+    save_graph(path, nodes, [("embedding", ["n", EMBEDDING])], [(name, ["n", outputs])], arrays)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
