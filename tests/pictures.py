@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +141,7 @@ def rotated(file_format: str = "JPEG", orientation: int = 6) -> bytes:
     return saved(scene(), file_format, exif=exif(Orientation=orientation))
 
 
-def icc(space: str = "LAB") -> bytes:
+def icc(space: Literal["LAB", "XYZ", "sRGB"] = "LAB") -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
 
 
@@ -288,6 +288,26 @@ def png_with_profile_bomb(megabytes: int = 512) -> bytes:
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
     return png_with(chunk(b"iCCP", b"profile\0\0" + packed))
+
+
+def jpeg_with_exif_bomb() -> bytes:
+    """An EXIF directory of 5,000 entries that each name the whole block: a general reader would copy 300 MB."""
+    entries = b"".join(struct.pack(">HHII", 0x8000 + tag, 7, 60_000, 8) for tag in range(5000))
+    return jpeg_with((0xE1, b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 5000) + entries + bytes(4)))
+
+
+def jpeg_of_many_scans(scans: int = 2000) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    plain = jpeg(progressive=True)
+    last = plain.rindex(b"\xff\xda")
+    return plain[:last] + plain[last:-2] * scans + plain[-2:]
+
+
+def gif_of_tiny_blocks(blocks: int = 3_000_000) -> bytes:
+    """A GIF with a comment of one-byte blocks, each an object to a reader that collects them."""
+    plain = saved(flat(), "GIF")
+    at = 13 + (3 << (plain[10] & 7) + 1 if plain[10] & 0x80 else 0)
+    return plain[:at] + b"!\xfe" + b"\1x" * blocks + b"\0" + plain[at:]
 
 
 def jpeg_with_broken_exif() -> bytes:

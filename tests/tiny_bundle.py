@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from pellucid.records.bundle import (
-    Bundle, BundleHead, Calibration, Domains, Origin, SliceThreshold, TagEntry, TagSet, Thresholds, ViewSpec, write_bundle,
+    Bundle,
+    BundleHead,
+    Calibration,
+    Domains,
+    Origin,
+    SliceThreshold,
+    TagEntry,
+    TagSet,
+    Thresholds,
+    ViewSpec,
+    write_bundle,
 )  # fmt: skip
 from pellucid.records.report import Budget
 
@@ -113,8 +123,9 @@ def _domain(folder: Path, draw: np.random.Generator) -> None:
 
 def _tags(folder: Path, draw: np.random.Generator) -> None:
     _linear(folder / "tags.onnx", draw, len(TAGS), "Sigmoid", "scores")
-    entries = tuple(TagEntry(name=name, source="encoder" if index % 2 else "captions", threshold=0.5) for index, name in enumerate(TAGS))
-    _write(folder / "tags.json", TagSet(tags=entries, at_most=5).model_dump_json())
+    sources = ("encoder", "captions") * (len(TAGS) // 2)
+    entries = [TagEntry(name=name, source=source, threshold=0.5) for name, source in zip(TAGS, sources, strict=True)]
+    _write(folder / "tags.json", TagSet(tags=tuple(entries), at_most=5).model_dump_json())
 
 
 def _safety(folder: Path, draw: np.random.Generator) -> None:

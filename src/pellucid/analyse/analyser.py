@@ -45,7 +45,8 @@ NO_PART = "this bundle has no such part"
 
 # Generous beside what a part takes (docs/adr/0005-batching.md): they are there for the day on which something hangs.
 TIME_LIMITS_S: Mapping[str, float] = {
-    "facts": 5, "claims": 5, "safety": 10, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5, "moderation": 5,
+    "facts": 5, "claims": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5, "safety": 10,
+    "moderation": 5,
 }  # fmt: skip
 
 
@@ -177,13 +178,16 @@ class Analyser:
         return float(self.bundle.detect({name: array[None] for name, array in tensors.items()})[0])
 
     def _caption(self, seen: _Seen) -> Caption | Missing:
+        captioner = self.bundle.heads.caption
+        if captioner is None:
+            return Missing(part="caption", reason=NO_PART)
         if not self._captions:
-            return Missing(part="caption", reason="captions are switched off" if self.bundle.heads.caption else NO_PART)
+            return Missing(part="caption", reason="captions are switched off")
         if seen.whole is None:
             return Missing(part="caption", reason="the encoder did not answer")
         if missing := captions.left_out(seen.domains, self.bundle.domain_set):
             return missing
-        return captions.shown(self.bundle.caption(seen.whole["patches"], seen.whole["embedding"]), self.bundle.caption_floor)
+        return captions.shown(captioner.describe(seen.whole["patches"], seen.whole["embedding"]), captioner.score_floor)
 
     def _tags(self, seen: _Seen) -> TagAnswer | Missing:
         """From the whole picture where it was looked at, as the tags were trained; else from its centre."""

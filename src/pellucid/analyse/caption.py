@@ -28,5 +28,5 @@ def shown(result: CaptionResult, floor: float) -> Caption | Missing:
     if not result.text:
         return Missing(part=PART, reason="the captioner found no words")
     if result.score < floor:
-        return Missing(part=PART, reason=f"the captioner is not sure enough (score {result.score:.2f}, at least {floor:.2f} is needed)")
+        return Missing(part=PART, reason=f"the captioner is not sure enough ({result.score:.2f}; needed is {floor:.2f})")
     return Caption(text=result.text, score=round(result.score, 4))

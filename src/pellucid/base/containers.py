@@ -45,7 +45,7 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a file: `name` is a PNG or RIFF chunk's, a JPEG marker's or GIF block's hex digits; `start`, `end` enclose it."""
+    """One part of a file: `name` is a PNG or RIFF chunk's, or the hex digits of a JPEG marker or GIF block."""
 
     name: str
     source: bytes

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
 
+    captions: bool = Field(True, description="Whether pictures are captioned; off, the encoder looks at each once, not twice.")
     threads: int = Field(8, ge=1, description="Pictures analysed at one time.")
     queue_limit: int = Field(64, ge=0, description="Pictures that may wait for a thread; more answers 503 with Retry-After.")
     analysis_timeout_s: float = Field(30.0, gt=0, description="Seconds a picture may wait and be analysed; then 503.")

@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,3 +159,16 @@ def _model(columns: NDArray[np.float32]) -> HistGradientBoostingClassifier | Log
     if columns.shape[1] > len(GROUPS) * 4:
         return LogisticRegression(C=1.0, max_iter=300)
     return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0, random_state=0)
+
+
+def content(samples: Sequence[Sample], embeddings: NDArray[np.float32], text_vectors: Path, tags: int) -> NDArray[np.float32]:
+    """Indicators of each sample's domain and of its `tags` nearest zero-shot tags: what it shows, coarsely, and nothing else."""
+    with np.load(text_vectors, allow_pickle=False) as arrays:
+        words = np.asarray(arrays["T"], dtype=np.float32)
+    words /= np.linalg.norm(words, axis=1, keepdims=True)
+    nearest = np.argsort(-(embeddings @ words.T), axis=1)[:, :tags]
+    shown = np.zeros((len(samples), len(words)), dtype=np.float32)
+    np.put_along_axis(shown, nearest, 1.0, axis=1)
+    names = sorted({sample.domain or "" for sample in samples})
+    domains = np.array([[sample.domain == name for name in names] for sample in samples], dtype=np.float32)
+    return np.concatenate([domains, shown], axis=1)

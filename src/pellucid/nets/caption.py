@@ -140,7 +140,7 @@ class _Block(nn.Module):
 
     def _look_and_think(self, x: Tensor, cross: Tensor) -> Tensor:
         x = x + self._drop(self.cross_out(self._attend(self.cross_in(self.cross_norm(x)), cross[0], cross[1])))
-        hidden = self._drop(functional.gelu(self.feed_in(self.feed_norm(x))))
+        hidden = functional.gelu(self.feed_in(self.feed_norm(x)))
         return x + self._drop(self.feed_out(hidden))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:

@@ -77,7 +77,7 @@ class BundleFile(Origin):
 
 
 class BundleHead(BaseModel):
-    """What the maker of a bundle knows. `parts` says of each model (encoder, detector, tags, caption …) what it may be used for."""
+    """What the maker of a bundle knows. `parts` says of each model (encoder, detector, tags …) what it may be used for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -124,9 +124,10 @@ def write_bundle(folder: Path, head: BundleHead, origins: Mapping[str, Origin]) 
     Raises `BundleError` with every fault that `verify` would find.
     """
     names = _files_in(folder)
-    if lacking := [name for name in names if name not in origins and not _is_licence(name)]:
+    known = {name: Origin(licence=Path(name).stem, source="licence text") for name in names if _is_licence(name)} | dict(origins)
+    if lacking := [name for name in names if name not in known]:
         raise BundleError(f"{', '.join(lacking)} in {folder}: no licence and source given; give each file an Origin or remove it")
-    files = {name: _file(folder, name, origins.get(name) or Origin(licence=Path(name).stem, source="licence text")) for name in names}
+    files = {name: _file(folder, name, known[name]) for name in names}
     bundle = Bundle(
         **head.model_dump(), id=id_of(files), created=datetime.now(UTC).isoformat(timespec="seconds"),
         use="research" if "research" in head.parts.values() else "any", files=files,
@@ -170,7 +171,8 @@ def id_of(files: Mapping[str, BundleFile]) -> str:
 
 
 def _files_in(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() and path != folder / HEAD)
+    paths = [path for path in folder.rglob("*") if not path.is_dir() and path != folder / HEAD]
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def _is_licence(name: str) -> bool:
@@ -216,7 +218,7 @@ def _is_plain_npz(path: Path) -> bool:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return all(isinstance(arrays[name], np.ndarray) for name in arrays.files)
-    except Exception:  # numpy raises whatever zip, zlib or its header parser raise
+    except Exception:
         return False
 
 

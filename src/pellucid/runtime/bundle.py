@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.base.errors import BundleError
-from pellucid.records.bundle import Bundle, Calibration, Domains, TagSet, TagSource, Thresholds, read_bundle, read_json
+from pellucid.records.bundle import Bundle, read_bundle
+from pellucid.records.heads import Calibration, Domains, TagSet, TagSource, Thresholds, read_json
 from pellucid.runtime.caption import Captioner, CaptionResult
 from pellucid.runtime.reencode import RE_ENCODINGS
 from pellucid.runtime.session import BackEnd, Session, Tensors, open_session
@@ -87,11 +88,12 @@ class LoadedBundle:
         """Every tag's (name, score, source) for each of [n, 512]. Raises `BundleError` where the bundle has no tags."""
         if self.heads.tags is None or self.tag_set is None:
             raise BundleError("this bundle has no tags")
-        scores = _only_output(self.heads.tags, _float32(embedding))
-        return [[(tag.name, float(score), tag.source) for tag, score in zip(self.tag_set.tags, row, strict=True)] for row in scores]
+        tags = self.tag_set.tags
+        scores = _only_output(self.heads.tags, _float32(embedding)).tolist()
+        return [[(tag.name, score, tag.source) for tag, score in zip(tags, row, strict=True)] for row in scores]
 
     def safety(self, pixels: NDArray[np.generic]) -> dict[str, float]:
-        """Class probabilities of one RGB picture [3, 224, 224], values 0 to 255. Raises `BundleError` where there is no such part."""
+        """Class probabilities of one RGB picture [3, 224, 224] of 0 to 255. Raises `BundleError` where the bundle has none."""
         if self.heads.safety is None:
             raise BundleError("this bundle has no safety model")
         (row,) = _only_output(self.heads.safety, _float32(pixels)[None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pellucid.base.errors import BundleError
@@ -24,14 +24,17 @@ _AN_BEFORE = re.compile(r"(?:hour|honest|heir|[aeiou])")
 class Decoding:
     """How sentences are searched for. `length_power`: a sentence's log-probability is divided by its length to that power.
 
-    `never_last` are words no sentence ends with; `score_floor`: under this a caption is better left out.
+    `never_last` are words no sentence ends with, `may_repeat` those that may stand in it twice; `score_floor`: under this a
+    caption is better left out.
     """
 
-    beams: int = 3
-    max_words: int = 20
-    length_power: float = 0.7
-    never_last: tuple[str, ...] = ()
-    score_floor: float = 0.0
+    beams: int
+    min_words: int
+    max_words: int
+    length_power: float
+    never_last: tuple[str, ...]
+    may_repeat: tuple[str, ...]
+    score_floor: float
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Vocabulary:
     """Words by number (the first four are special) and the way to search with them."""
 
     words: tuple[str, ...]
-    decoding: Decoding = field(default_factory=Decoding)
+    decoding: Decoding
 
     def numbers(self, words: Iterable[str]) -> list[int]:
         index = {word: number for number, word in enumerate(self.words)}
@@ -67,7 +70,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         content = json.loads(path.read_bytes())
         if content["schema"] != SCHEMA:
             raise BundleError(f"{path.name} has schema {content['schema']}; this version reads {SCHEMA}")
-        decoding = dict(content["decoding"], never_last=tuple(content["decoding"]["never_last"]))
+        decoding = {name: tuple(value) if isinstance(value, list) else value for name, value in content["decoding"].items()}
         return Vocabulary(tuple(content["words"]), Decoding(**decoding))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path.name} is not a vocabulary: {error!r}") from error

@@ -55,14 +55,16 @@ class Reward(_Part):
 class Search(_Part):
     """How the served decoder looks for its sentence; written into `vocabulary.json` (`runtime.vocabulary.Decoding`)."""
 
-    beams: int = Field(default=3, ge=1)
-    max_words: int = Field(default=18, ge=4)
-    length_power: float = Field(default=0.7, ge=0)
-    never_last: tuple[str, ...] = ()
-    score_floor: float = Field(default=0.0, ge=0, le=1)
+    beams: int = Field(ge=1)
+    min_words: int = Field(ge=1)
+    max_words: int = Field(ge=4)
+    length_power: float = Field(ge=0)
+    never_last: tuple[str, ...]
+    may_repeat: tuple[str, ...]
+    score_floor: float = Field(ge=0, le=1)
 
     def decoding(self) -> Decoding:
-        return Decoding(self.beams, self.max_words, self.length_power, self.never_last, self.score_floor)
+        return Decoding(**self.model_dump())
 
 
 class CaptionerRecipe(_Part):

@@ -1,0 +1,81 @@
+# Two commands do all the set-up: `make serve` and `make test`. The rest is for people who work on Pellucid.
+#
+# The environment lies in .venv; a stamp in it says what is installed, so a second call starts at once.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+WORKERS ?= 2
+OUT ?= runs
+# Where pictures, base weights and features lie, e.g. make bundle ROOTS="--root full=/data/full --root models=/data/models"
+ROOTS ?=
+RECIPES := src/pellucid/defaults/recipes
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help serve install test check fix lint types imports bench proof bundle wheel clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/plain.stamp ## set up the torch-free service and start it on 127.0.0.1:8000
+	$(BIN)/pellucid serve --host $(HOST) --port $(PORT)
+
+test: check ## set up everything, then lint, types, imports and all tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+check: lint types imports ## lint, spelling, types, import contracts, dependencies
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/typos
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+imports: $(VENV)/dev.stamp
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+fix: $(VENV)/dev.stamp ## let the linters repair what they can
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+install: $(VENV)/dev.stamp ## set up everything and do nothing else
+
+bench: $(VENV)/dev.stamp ## measure the service on this machine beside the bare encoder loop
+	$(BIN)/python benchmarks/service.py
+
+proof: $(VENV)/dev.stamp ## evaluate the shipped bundle as `pellucid evaluate` does (needs ROOTS)
+	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml $(ROOTS) --out $(OUT)
+
+bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to a bundle (needs ROOTS; hours on 2 cores)
+	$(BIN)/pellucid export $(RECIPES)/encoder.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid ingest $(RECIPES)/detection-data.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid ingest $(RECIPES)/caption-data.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid train $(RECIPES)/detector.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid train $(RECIPES)/captioner.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid train $(RECIPES)/tags.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid export $(RECIPES)/bundle.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml $(ROOTS) --out $(OUT)
+
+wheel: $(VENV)/plain.stamp ## build dist/pellucid-*.whl, the default bundle inside
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean: ## remove the environment and every cache; data and runs stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/plain.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[train,dev]'
+	touch $@ $(VENV)/plain.stamp

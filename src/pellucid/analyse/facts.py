@@ -1,0 +1,45 @@
+"""What the file is, apart from what it shows: size, format and the two hashes by which it is found again.
+
+sha256 finds the same file; PDQ (Meta, 2019) finds the same picture after re-encoding and is what hash-sharing banks use.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pdqhash
+from PIL import Image
+
+from pellucid.base.pixels import Picture
+from pellucid.records.report import ImageFacts
+
+# PDQ first makes every picture 64 x 64; its authors ask for at most 512 a side before that.
+PDQ_SIDE_PX = 512
+
+
+def image_facts(picture: Picture) -> ImageFacts:
+    """Facts of a decoded picture; `pdq` is 64 hex digits, `pdq_quality` 0 to 100 (below 50 the hash says little)."""
+    pdq, quality = pdq_of(picture.image)
+    return ImageFacts(
+        sha256=picture.sha256,
+        format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        bytes=picture.bytes,
+        pdq=pdq,
+        pdq_quality=quality,
+        notes=list(picture.notes),
+    )
+
+
+def pdq_of(image: Image.Image) -> tuple[str, int]:
+    """(hash as 64 hex digits, quality 0 to 100) of an RGB picture."""
+    bits, quality = pdqhash.compute(np.asarray(_small(image)))
+    return np.packbits(bits).tobytes().hex(), int(quality)
+
+
+def _small(image: Image.Image) -> Image.Image:
+    if max(image.size) <= PDQ_SIDE_PX:
+        return image
+    scale = PDQ_SIDE_PX / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX)
