@@ -277,15 +277,15 @@ def avif_of_size(width: int, height: int) -> bytes:
     return plain[:at] + struct.pack(">II", width, height) + plain[at + 8 :]
 
 
-def png_with_text_bomb(megabytes: int = 512) -> bytes:
+def png_with_text_bomb(megabytes: int = 96) -> bytes:
     """A PNG whose zTXt chunk is small and unpacks to so many megabytes."""
-    packer = zlib.compressobj(9)
+    packer = zlib.compressobj(1)
     packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
     return png_with(chunk(b"zTXt", b"parameters\0\0" + packed))
 
 
-def png_with_profile_bomb(megabytes: int = 512) -> bytes:
-    packer = zlib.compressobj(9)
+def png_with_profile_bomb(megabytes: int = 96) -> bytes:
+    packer = zlib.compressobj(1)
     packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
     return png_with(chunk(b"iCCP", b"profile\0\0" + packed))
 

@@ -6,20 +6,18 @@ The models are loaded in the background, so liveness answers at once and readine
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from pellucid.base.settings import Settings
+from pellucid.base.settings import Settings, shipped
 from pellucid.serve import analyses, health, models, openapi, problems
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
+from pellucid.serve.models import describe
 from pellucid.serve.service import Service
 from pellucid.store.store import Store
-
-log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
@@ -41,13 +39,24 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     return app
 
 
-def open_engine(settings: Settings, on_batch: Callable[[int], object] = lambda size: None) -> Engine:
-    raise NotImplementedError
+def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:
+    """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`."""
+    # Imported here, in the thread that loads, so that the socket answers sooner.
+    from pellucid.analyse.analyser import Analyser, AnalyserSettings
+    from pellucid.analyse.moderation import load_policy
+    from pellucid.runtime.bundle import LoadedBundle
+
+    folder = settings.bundle or shipped("bundle")
+    bundle = LoadedBundle.open(folder, settings.model_threads)
+    policy = load_policy(settings.policy or shipped("policies") / "moderation.toml")
+    how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
+    analyser = Analyser(bundle, policy, how, observe)
+    return Engine(analyser, (describe(bundle.head, bundle.thresholds, how.channel),), analyser.heatmap, analyser.close)
 
 
 def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[], Engine]:
     if analyser is None:
-        return lambda: open_engine(settings, metrics.batch_size.observe)
+        return lambda: open_engine(settings, lambda size, _: metrics.batch_size.observe(size))
     engine = analyser if isinstance(analyser, Engine) else Engine(analyser)
     return lambda: engine
 

@@ -44,7 +44,9 @@ class FakeAnalyser:
 def report_of(picture: Picture, source: str | None = None, declared: str | None = None) -> Report:
     """The verdict follows the declaration, else the picture's hash: the same bytes give the same answer."""
     probability = int(picture.sha256[:4], 16) / 0xFFFF
-    label = {"generated": "generated", "edited": "edited"}.get(declared or "", "no_ai_found" if probability < 0.5 else "generated")
+    label = {"generated": "generated", "edited": "edited"}.get(
+        declared or "", "no_ai_found" if probability < 0.5 else "generated"
+    )
     claims = [Evidence(kind="claim", source="uploader", says=declared, state="unsigned")] if declared else []
     return Report(
         id=new_id(),
@@ -59,7 +61,9 @@ def report_of(picture: Picture, source: str | None = None, declared: str | None 
             pdq="0f" * 32,
             notes=list(picture.notes),
         ),
-        verdict=Verdict.model_validate({"label": label, "basis": ["claim"] if declared else ["inference"], "text": "A fake answer."}),
+        verdict=Verdict.model_validate(
+            {"label": label, "basis": ["claim"] if declared else ["inference"], "text": "A fake answer."}
+        ),
         inference=Inference(probability=probability, slice="photo/web"),
         evidence=claims,
         caption=Caption(text="A fake picture."),

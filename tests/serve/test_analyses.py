@@ -22,7 +22,9 @@ def test_answers_a_multipart_file_with_its_name(client: TestClient) -> None:
     assert answer.headers["content-location"] == f"/v1/analyses/{answer.json()['id']}"
 
 
-@pytest.mark.parametrize("kind", ["image/jpeg", "image/png", "application/octet-stream", "application/x-www-form-urlencoded", None])
+@pytest.mark.parametrize(
+    "kind", ["image/jpeg", "image/png", "application/octet-stream", "application/x-www-form-urlencoded", None]
+)
 def test_answers_a_raw_body_whatever_its_content_type_says(client: TestClient, kind: str | None) -> None:
     answer = client.post("/v1/analyses", content=jpeg(), headers={"content-type": kind} if kind else {})
     assert answer.json()["image"]["format"] == "JPEG"
@@ -89,7 +91,9 @@ def test_lists_only_what_the_filters_ask_for(client: TestClient) -> None:
     assert ids(decision="block") == []
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "verdict=human", "since=yesterday", "cursor=zzz", "cursor=YmVmb3JlOng"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "verdict=human", "since=yesterday", "cursor=zzz", "cursor=YmVmb3JlOng"]
+)
 def test_refuses_filters_that_make_no_sense(client: TestClient, query: str) -> None:
     answer = client.get(f"/v1/analyses?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-parameter")

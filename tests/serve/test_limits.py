@@ -69,9 +69,10 @@ def test_bytes_are_given_back_after_every_request_whatever_became_of_it(make_app
 
 
 def test_refuses_500_parts(client: TestClient) -> None:
-    answer = client.post("/v1/analyses", files=[("file", (f"{n}.png", png())) for n in range(500)])
+    picture = png()
+    answer = client.post("/v1/analyses", files=[("file", (f"{n}.png", picture)) for n in range(500)])
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-multipart")
-    fields = client.post("/v1/analyses", files={"file": ("a.png", png())}, data={f"field{n}": "x" for n in range(500)})
+    fields = client.post("/v1/analyses", files={"file": ("a.png", picture)}, data={f"field{n}": "x" for n in range(500)})
     assert (fields.status_code, fields.json()["code"]) == (400, "bad-multipart")
 
 
@@ -94,7 +95,7 @@ def test_refuses_forms_it_does_not_understand(
 
 
 @given(body=st.binary(max_size=400), boundary=st.text("ab-\"'; ", max_size=8))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 def test_no_multipart_body_is_ever_an_error_of_ours(client: TestClient, body: bytes, boundary: str) -> None:
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
     for content in (body, b"--" + boundary.encode() + b"\r\n" + body):
@@ -126,7 +127,7 @@ def test_many_at_once_lose_and_swap_nothing(serve: Serve) -> None:
 
     def send(name: str) -> tuple[str, str, int]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        edge = b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + name.encode() + b"\"\r\n\r\n"
+        edge = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="' + name.encode() + b'"\r\n\r\n'
         headers = {"Content-Type": "multipart/form-data; boundary=edge"}
         connection.request("POST", "/v1/analyses", edge + bodies[name] + b"\r\n--edge--\r\n", headers)
         report = json.loads(connection.getresponse().read())

@@ -11,7 +11,7 @@ Everything after the encoder runs picture by picture, so an answer does not depe
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
 from pellucid.analyse.claims import NOT_CHECKED, read_claims
 from pellucid.analyse.facts import image_facts
+from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
 from pellucid.analyse.tags import choose_tags
@@ -73,6 +74,15 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """The whole picture squashed, and the views that are with the encoder."""
+
+    whole: Image.Image
+    detect: Started[Tensors]
+    caption: Started[Tensors] | None
+
+
+@dataclass(frozen=True)
 class _Seen:
     """What the encoder says of the detection view and, if captions are on, of the whole picture; and the domains that follow."""
 
@@ -107,9 +117,11 @@ class Analyser:
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
         picture = parts.here("decode", lambda: decode(data, self.settings.limits))
+        asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
         claims = parts.start("claims", lambda: read_claims(data, picture.format))
-        safety, seen = self._look(parts, picture)
+        safety = parts.start("safety", lambda: self.bundle.safety(_raw(asked.whole))) if self.bundle.heads.safety else None
+        seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
         moderation = parts.finish(parts.start("moderation", partial(self._moderate, parts.finish(safety), scores)))
@@ -126,17 +138,21 @@ class Analyser:
         )  # fmt: skip
         return Analysis(report, seen.detect["embedding"].astype(np.float32) if seen else None)
 
-    def _look(self, parts: Parts, picture: Picture) -> tuple[Started[dict[str, float]] | None, _Seen | None]:
-        """Hand both views to the encoder, start the safety model on the whole picture, wait for the encoder."""
-        views, since_s = self.bundle.head.views, time.perf_counter()
-        first = self._encoder.submit(to_tensor(detection_view(picture.image, views), views))
-        whole = caption_view(picture.image, views)
+    def heatmap(self, data: bytes) -> bytes:
+        """PNG of the judged square, tinted where the score leans on it. Raises `ImageError`, `Unavailable`."""
+        return heatmap_png(decode(data, self.settings.limits).image, self.bundle.head.views, self._logits)
+
+    def _ask_encoder(self, parts: Parts, picture: Picture) -> _Asked:
+        views = self.bundle.head.views
+        centre, whole = parts.here("views", lambda: (detection_view(picture.image, views), caption_view(picture.image, views)))
+        first = self._encoder.submit(to_tensor(centre, views))
         second = self._encoder.submit(to_tensor(whole, views)) if self._captions else None
-        parts.timing_ms["views"] = round((time.perf_counter() - since_s) * 1000, 2)
-        safety = parts.start("safety", lambda: self.bundle.safety(_raw(whole))) if self.bundle.heads.safety else None
-        detect = parts.finish(Started[Tensors]("encode", first, since_s))
-        tensors = parts.finish(Started[Tensors]("encode_whole", second, since_s)) if second else None
-        return safety, _Seen(detect, tensors, self._domains(detect)) if detect else None
+        since_s = time.perf_counter()
+        return _Asked(whole, Started("encode", first, since_s), Started("encode_whole", second, since_s) if second else None)
+
+    def _seen(self, parts: Parts, asked: _Asked) -> _Seen | None:
+        detect, whole = parts.finish(asked.detect), parts.finish(asked.caption)
+        return _Seen(detect, whole, self._domains(detect)) if detect else None
 
     def _start_heads(
         self, parts: Parts, picture: Picture, seen: _Seen | None
@@ -165,13 +181,15 @@ class Analyser:
         logit = self._logit(seen.detect)
         others: list[float] = []
         if verdict.near(logit, name, calibration, thresholds):
-            others = [self._logit(tensors) for tensors in self._re_encoded(picture.image, thresholds.re_encodings)]
+            views = self.bundle.head.views
+            again = (RE_ENCODINGS[change](picture.image) for change in thresholds.re_encodings)
+            others = self._logits([to_tensor(detection_view(image, views), views) for image in again]).tolist()
         return verdict.judge(logit, others, name, calibration, thresholds)
 
-    def _re_encoded(self, image: Image.Image, names: Sequence[str]) -> list[Tensors]:
-        views = self.bundle.head.views
-        asked = [self._encoder.submit(to_tensor(detection_view(RE_ENCODINGS[name](image), views), views)) for name in names]
-        return [future.result(self.settings.time_limits_s["encode"]) for future in asked]
+    def _logits(self, pixels: Iterable[Floats]) -> Floats:
+        """n x [3, H, W] → raw logits [n], through the same batches as everybody's."""
+        asked = [self._encoder.submit(view) for view in pixels]
+        return np.float32([self._logit(future.result(self.settings.time_limits_s["encode"])) for future in asked])
 
     def _logit(self, tensors: Tensors) -> float:
         """Judged alone: the sum of floats in a batch could differ in the last bit."""

@@ -15,7 +15,7 @@ from typing import Literal, TextIO
 
 Level = Literal["debug", "info", "warning", "error"]
 
-# Unicode categories that are never printed as they are: control, format (direction marks), surrogate, line and paragraph separators.
+# Unicode categories that are never printed as they are: control, format (direction marks), surrogate, line, paragraph.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 

@@ -17,9 +17,10 @@ from typing import Any
 import onnx
 import torch
 from onnx import TensorProto, compose, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from pellucid.export.small import OPSET, store_int8
+from pellucid.export.small import OPSET
 from pellucid.nets.caption import CaptionDecoder, DecoderShape, pool_patches
 from pellucid.records.checkpoint import read_checkpoint
 from pellucid.runtime.vocabulary import read_vocabulary
@@ -46,7 +47,7 @@ class _Step(nn.Module):
 def export_caption(checkpoint: Path, folder: Path) -> None:
     """Write `caption.onnx` and `vocabulary.json` into `folder`. Raises `DataError` for a checkpoint of another kind."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(caption_model(load_decoder(checkpoint)), str(folder / "caption.onnx"))
+    write_quantised(caption_model(load_decoder(checkpoint)), folder / "caption.onnx")
     shutil.copyfile(checkpoint / "vocabulary.json", folder / "vocabulary.json")
 
 
@@ -67,7 +68,16 @@ def shape_of(recipe: dict[str, Any], words: int) -> DecoderShape:
     )
 
 
+def write_quantised(model: onnx.ModelProto, path: Path) -> None:
+    """Weights int8 a channel, activations int8 as they come: a quarter of the bytes, and half the time of float arithmetic."""
+    quantize_dynamic(
+        model, str(path), per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gather"],
+        extra_options={"EnableSubgraph": True},
+    )  # fmt: skip
+
+
 def caption_model(decoder: CaptionDecoder) -> onnx.ModelProto:
+    """The decoder as one float32 graph."""
     shape = decoder.shape
     patches, embedding = torch.zeros(1, 196, shape.patch_width), torch.zeros(1, shape.embedding_width)
     cross = decoder.memory(pool_patches(patches, shape.pool), embedding).detach()
@@ -78,7 +88,7 @@ def caption_model(decoder: CaptionDecoder) -> onnx.ModelProto:
     step = _trace(
         _Step(decoder), (words, position, past, cross), ["words", "position", "past", "cross"], ["log_probs", "past_out"], grows
     )
-    return store_int8(_joined(look, step, shape))
+    return _joined(look, step, shape)
 
 
 def _trace(

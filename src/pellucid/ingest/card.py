@@ -13,15 +13,21 @@ from pellucid.records.dataset import SPLITS, Sample
 SHOWN = 20
 
 
-def card(recipe: DataRecipe, samples: Sequence[Sample], lineage: dict[str, Any], guard: GuardReport | None, plots: Sequence[str]) -> str:
+def card(
+    recipe: DataRecipe, samples: Sequence[Sample], lineage: dict[str, Any], guard: GuardReport | None, plots: Sequence[str]
+) -> str:
     """Markdown."""
-    parts = [
-        f"# Data card: {recipe.name}", recipe.about, f"{len(samples)} samples; recipe sha256 `{lineage['recipe']['sha256']}`.",
-        "## Splits", _splits(samples), "## Domains", _domains(samples, lineage), "## Sources and licences", _sources(samples, lineage),
-        "## Left out", _left_out(lineage), "## Guard", _guard(guard), "## Known weaknesses", _list(recipe.weaknesses),
-        *[f"![{name.removesuffix('.png')}](plots/{name})" for name in plots],
-    ]  # fmt: skip
-    return "\n\n".join(part for part in parts if part) + "\n"
+    sections = {
+        "Splits": _splits(samples),
+        "Domains": _domains(samples, lineage),
+        "Sources and licences": _sources(samples, lineage),
+        "Left out": _left_out(lineage["dropped"]),
+        "Guard": _guard(guard),
+        "Known weaknesses": _list(recipe.weaknesses),
+        "Plots": "\n".join(f"![{name.removesuffix('.png')}](plots/{name})" for name in plots),
+    }
+    head = f"# Data card: {recipe.name}\n\n{recipe.about}\n\n{len(samples)} samples; recipe sha256 `{lineage['recipe']['sha256']}`."
+    return "\n\n".join([head, *(f"## {title}\n\n{text}" for title, text in sections.items() if text)]) + "\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -49,7 +55,7 @@ def _domains(samples: Sequence[Sample], lineage: dict[str, Any]) -> str:
 def _rule(rule: dict[str, Any]) -> str:
     words = [f"One rule for both labels, learned from {rule['pictures']} real pictures."]
     if rule.get("accuracy") is not None:
-        words.append(f"On pictures left out {rule['accuracy']:.1%} right (mean recall of the domains {rule['macro_recall']:.1%}).")
+        words.append(f"On pictures left out {rule['accuracy']:.1%} right (mean over the domains {rule['macro_recall']:.1%}).")
     if unseen := rule.get("unseen_sources"):
         words.append(f"On {unseen['pictures']} real pictures of sources it never saw {unseen['accuracy']:.1%} right.")
     if rule["lacking"]:
@@ -75,8 +81,7 @@ def _origin(names: Sequence[str]) -> str:
     return "; ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def _left_out(lineage: dict[str, Any]) -> str:
-    dropped = lineage["dropped"]
+def _left_out(dropped: dict[str, Any]) -> str:
     rows = table(["why", "samples"], dropped["counts"].items()) if dropped["counts"] else "Nothing."
     named = [f"{each['sample']}: {each['why']}" for each in dropped["named"]]
     more = [f"and {len(named) - SHOWN} more, all in `dataset.json`"] if len(named) > SHOWN else []
@@ -89,8 +94,8 @@ def _guard(guard: GuardReport | None) -> str:
     findings = guard.findings | ({f"{CONTROL} (content, not judged)": guard.control} if guard.control else {})
     rows = ([name, f"{each.auc:.3f}", f"{each.spread:.3f}", f"{each.known:.3f}"] for name, each in findings.items())
     head = (
-        f"Chain `{guard.chain}`, {guard.ai} AI and {guard.real} real pictures of {guard.sources} sources; refused above {guard.limit:.2f}. "
-        "The AUC is of sources left out, as it comes: below .5 means that what held for other sources misleads here."
+        f"Chain `{guard.chain}`, {guard.ai} AI and {guard.real} real pictures of {guard.sources} sources; "
+        f"refused above {guard.limit:.2f}. The AUC is of sources left out, as it comes: below .5 means that what held for other sources misleads here."
     )
     return f"{head}\n\n{table(['facts', 'AUC', 'spread over folds', 'AUC on sources seen'], rows)}"
 

@@ -50,15 +50,17 @@ class DomainRule:
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rows of length 1, float32."""
     values = np.asarray(vectors, dtype=np.float32)
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+    lengths = np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+    return np.asarray(values / lengths, dtype=np.float32)
 
 
 def learn(samples: Sequence[Sample], embeddings: NDArray[np.floating], recipe: Domains) -> tuple[DomainRule, dict[str, Any]]:
-    """The rule from the real samples of the recipe's split, and how well it does (see `judge`). Raises `DataError` if none teach."""
+    """The rule from the real samples of the recipe's split, and how well it does. Raises `DataError` if too few teach."""
     rows = [row for row, sample in enumerate(samples) if _teaches(sample, recipe)]
-    names = tuple(name for name in dict.fromkeys(recipe.of.values()) if any(recipe.of[samples[row].declared or ""] == name for row in rows))
+    taught = {recipe.of[samples[row].declared or ""] for row in rows}
+    names = tuple(name for name in dict.fromkeys(recipe.of.values()) if name in taught)
     if len(names) < 2:
-        raise DataError(f"the domain rule needs real pictures of two domains or more in split {recipe.split!r}; found {list(names)}")
+        raise DataError(f"split {recipe.split!r} has real pictures of the domains {list(names)}; the rule needs two or more; add some")
     vectors = unit(embeddings)
     truth = np.array([names.index(recipe.of[samples[row].declared or ""]) for row in rows])
     weights = _source_weights([samples[row] for row in rows])
@@ -113,7 +115,7 @@ def _teaches(sample: Sample, recipe: Domains) -> bool:
 def _source_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
     sizes = Counter(sample.source for sample in samples)
     weights = np.array([sizes[sample.source] ** -0.5 for sample in samples])
-    return weights / weights.mean()
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
 def _fit(

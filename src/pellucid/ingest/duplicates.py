@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +93,7 @@ def _spanning(samples: Sequence[Sample]) -> list[tuple[Sample, Sample, str]]:
     for sample in samples:
         splits.setdefault(_group(sample), {}).setdefault(sample.split, sample)
     spanning = [list(members.values()) for members in splits.values() if len(members) > 1]
-    return [(one, other, "its group is in another split") for members in spanning for one in members for other in members if one is not other]
+    return [(*pair, "its group is in another split") for members in spanning for pair in combinations(members, 2)]
 
 
 def _pairs(samples: Sequence[Sample], checks: Sequence[Check], rule: Duplicates) -> list[tuple[Sample, Sample, str]]:

@@ -3,6 +3,8 @@
     equalised   the served chain (`runtime.views.carrier`): a square, at most so many pixels, one JPEG
     squash      the whole picture squashed to the encoder's square: the distortion stays visible
     none        the file as it came
+
+Only the first is served; the others show that the guard can refuse.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def require(report: GuardReport) -> None:
     if report.leaks:
         named = ", ".join(f"{name} (AUC {report.findings[name].auc:.2f})" for name in report.leaks)
         todo = "; ".join(REMEDIES[name] for name in report.leaks)
-        raise LeakError(f"file facts predict the label after the chain {report.chain!r}: {named}; allowed is {report.limit:.2f}; {todo}")
+        raise LeakError(f"file facts predict the label after {report.chain!r}: {named}; allowed is {report.limit:.2f}; {todo}")
 
 
 def sampling_weights(samples: Sequence[Sample], rule: Weights) -> NDArray[np.float64]:
@@ -158,7 +158,7 @@ def _model(columns: NDArray[np.float32]) -> HistGradientBoostingClassifier | Log
     """Boosted trees for the few facts; a line for the many indicators of content, which trees would learn by heart."""
     if columns.shape[1] > len(GROUPS) * 4:
         return LogisticRegression(C=1.0, max_iter=300)
-    return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0, random_state=0)
+    return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, l2_regularization=1.0, random_state=0)
 
 
 def content(samples: Sequence[Sample], embeddings: NDArray[np.float32], text_vectors: Path, tags: int) -> NDArray[np.float32]:

@@ -100,7 +100,7 @@ class Caps(Recipe):
 
 
 class Duplicates(Recipe):
-    """PDQ distances, of 256 bits: `near_bits` across splits is a duplicate; within `same_bits` two labels contradict each other."""
+    """PDQ distances, of 256 bits: `near_bits` across splits is a duplicate; within `same_bits` two labels contradict."""
 
     near_bits: int = Field(ge=0, le=255)
     same_bits: int = Field(ge=0, le=255)

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def _require_roots(recipe: DataRecipe, roots: dict[str, Path]) -> None:
     needed = {source.root for source in recipe.sources}
     if missing := sorted(needed - set(roots)):
         given = ", ".join(sorted(roots)) or "none"
-        raise ConfigError(f"the recipe {recipe.name!r} needs the root {missing[0]!r}; given are {given}; add --root {missing[0]}=FOLDER")
+        raise ConfigError(f"{recipe.name!r} needs the root {missing[0]!r}; given are {given}; add --root {missing[0]}=FOLDER")
 
 
 def _clean(rows: Sequence[Row], recipe: DataRecipe, roots: dict[str, Path], cache: Path) -> tuple[_State, dict[str, Any]]:
@@ -117,7 +117,9 @@ def _dropped(over_cap: int, bad: dict[str, str], twice: Sequence[Removal]) -> di
     return {"counts": {why: count for why, count in counts.items() if count}, "named": named}
 
 
-def _lineage(recipe: DataRecipe, path: Path, rows: Sequence[Row], samples: Sequence[Sample], dropped: dict[str, Any]) -> dict[str, Any]:
+def _lineage(
+    recipe: DataRecipe, path: Path, rows: Sequence[Row], samples: Sequence[Sample], dropped: dict[str, Any]
+) -> dict[str, Any]:
     origins: dict[str, set[str]] = {}
     for row in rows:
         origins.setdefault(row.source, set()).update([row.origin] if row.origin else [])
@@ -133,7 +135,7 @@ def _lineage(recipe: DataRecipe, path: Path, rows: Sequence[Row], samples: Seque
     }
 
 
-def _count(names: Any) -> dict[str, int]:
+def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
@@ -181,6 +183,6 @@ def _guard_rows(samples: Sequence[Sample], recipe: Guard, seed: int) -> list[int
     for label in ("ai", "real"):
         rows = [row for row, sample in enumerate(samples) if sample.split == recipe.split and sample.label == label]
         if not rows:
-            raise DataError(f"the guard needs both labels in split {recipe.split!r}; there is no {label!r}; add some or leave [guard] out")
+            raise DataError(f"split {recipe.split!r} has no {label!r}; the guard needs both labels; add some or leave [guard] out")
         chosen += sorted(draw.permutation(rows)[: recipe.per_label].tolist())
     return chosen

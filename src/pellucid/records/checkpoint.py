@@ -1,7 +1,7 @@
 """What training hands to export: a folder with the weights and, written last, what they are and where they come from.
 
-    CHECKPOINT/weights.safetensors   arrays by name; no pickle, ever: reading runs no code
-    CHECKPOINT/checkpoint.json       schema, kind, resolved recipe, git commit, dataset, feature key, metrics, the weights' hash
+CHECKPOINT/weights.safetensors   arrays by name; no pickle, ever: reading runs no code
+CHECKPOINT/checkpoint.json       schema, kind, resolved recipe, git commit, dataset, feature key, metrics, the weights' hash
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ SCHEMA = 1
 PAD, BEGIN, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<begin>", "<end>", "<unknown>")
 
+_WORD = re.compile(r"'s\b|[a-z0-9]+(?:-[a-z0-9]+)*")
 # A vowel letter that is spoken as a consonant, and the reverse.
 _A_BEFORE = re.compile(r"(?:one|once|uni(?!n)|use|usual|euro|ewe|utensil)")
 _AN_BEFORE = re.compile(r"(?:hour|honest|heir|[aeiou])")
@@ -57,6 +58,14 @@ class Vocabulary:
             if number > UNKNOWN:
                 words.append(self.words[number])
         return words
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-cased words without punctuation, cut as the Penn Treebank tokenizer of the caption metrics cuts them.
+
+    Possessives stand apart and hyphens are kept, so that what is learned is what is scored.
+    """
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:

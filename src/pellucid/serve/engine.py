@@ -39,9 +39,10 @@ class SliceBudget(BaseModel):
 
     slice: str = Field(description="Domain and quality of the pictures that the figures hold for")
     threshold: float | None
-    accused_per_10000: float | None
-    upper: float | None = Field(description="One-sided 95 % bound of `accused_per_10000`")
-    measured_on: int = Field(description="Real pictures the figures were measured on")
+    inherited: bool = Field(description="Whether the threshold is the parent's, for want of real pictures of this slice")
+    accused_per_10000: float | None = None
+    upper: float | None = Field(None, description="One-sided 95 % bound of `accused_per_10000`")
+    measured_on: int | None = Field(None, description="Real pictures the figures were measured on")
 
 
 class ModelInfo(BaseModel):
@@ -54,7 +55,6 @@ class ModelInfo(BaseModel):
     use: str = Field(description="`any`, or `research` where training data forbid other use")
     parts: dict[str, str] = Field(default={}, description="Use allowed by part, as `use`")
     created: str | None = None
-    encoder: str | None = None
     budgets: list[SliceBudget] = []
 
 

@@ -8,7 +8,10 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from pellucid.base.errors import Starting, Unauthorized
-from pellucid.serve.engine import ModelInfo
+from pellucid.records.bundle import Bundle
+from pellucid.records.heads import Thresholds
+from pellucid.records.report import Budget
+from pellucid.serve.engine import ModelInfo, SliceBudget
 from pellucid.serve.examples import example
 from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
@@ -21,10 +24,25 @@ class Models(BaseModel):
     models: list[ModelInfo]
 
 
-def _responses() -> dict[int | str, dict[str, Any]]:
-    return {200: example("models"), **documented(Unauthorized, Starting)}
-
-
-@router.get("", summary="The bundles loaded, their channels and budgets", responses=_responses())
+@router.get(
+    "",
+    summary="The bundles loaded, their channels and budgets",
+    responses={200: example("models"), **documented(Unauthorized, Starting)},
+)
 async def list_models(service: Held) -> Models:
     return Models(models=list(service.engine.models))
+
+
+def describe(bundle: Bundle, thresholds: Thresholds, channel: str) -> ModelInfo:
+    """What a client may know of a bundle: its parts' uses and the budget of every slice."""
+    budgets = [
+        SliceBudget(slice=name, threshold=chosen.threshold, inherited=chosen.inherited, **_figures(chosen.budget))
+        for name, chosen in sorted(thresholds.slices.items())
+    ]
+    return ModelInfo(
+        bundle=bundle.label, channel=channel, use=bundle.use, parts=dict(bundle.parts), created=bundle.created, budgets=budgets
+    )
+
+
+def _figures(budget: Budget | None) -> dict[str, Any]:
+    return {} if budget is None else budget.model_dump()

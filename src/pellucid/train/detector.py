@@ -53,8 +53,8 @@ def group_of(sample: Sample) -> str:
     return f"ai:{sample.generator}" if sample.label == "ai" else f"real:{sample.source}"
 
 
-def train_ensemble(examples: Examples, recipe: DetectorRecipe, show: bool = True) -> DetectorEnsemble:
-    """Fit `recipe.head.members` heads on all rows of `examples` in all views."""
+def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0, show: bool = True) -> DetectorEnsemble:
+    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views."""
     shape = recipe.head
     template = _head(shape)
     selected = torch.cat([_select(template, examples.tokens[view]) for view in examples.views])
@@ -70,12 +70,13 @@ def train_ensemble(examples: Examples, recipe: DetectorRecipe, show: bool = True
         return nn.functional.binary_cross_entropy_with_logits(logits, targets[rows], weight=counts[rows])
 
     heads = []
-    for member in range(shape.members):
+    count = members or shape.members
+    for member in range(count):
         seed = recipe.seed * 1000 + member
         torch.manual_seed(seed)
         head = _head(shape)
         head.mean, head.scale = template.mean.clone(), template.scale.clone()
-        trained = fit(head, loss, len(selected), recipe.optimiser, seed, f"head {member + 1}/{shape.members}" if show else "")
+        trained = fit(head, loss, len(selected), recipe.optimiser, seed, f"head {member + 1}/{count}" if show else "")
         assert isinstance(trained, DetectorHead)
         heads.append(trained)
     return DetectorEnsemble(heads).eval()
@@ -95,7 +96,7 @@ def out_of_fold(examples: Examples, recipe: DetectorRecipe) -> dict[str, NDArray
     scores = {view: np.empty(len(examples.labels)) for view in examples.views}
     for fold in range(recipe.calibration.folds):
         held_out = folds == fold
-        ensemble = train_ensemble(examples.only(~held_out), recipe)
+        ensemble = train_ensemble(examples.only(~held_out), recipe, recipe.calibration.members)
         for view in examples.views:
             rows = {part: array[held_out] for part, array in examples.tokens[view].items()}
             scores[view][held_out] = logits_of(ensemble, rows)

@@ -35,9 +35,13 @@ class Head(_Part):
 
 
 class Calibration(_Part):
-    """`folds` of whole sources and generators give out-of-fold scores; `prior` is the share of AI that P(AI) assumes."""
+    """`folds` of whole sources and generators give out-of-fold scores; `prior` is the share of AI that P(AI) assumes.
+
+    `members` heads a fold are enough: one head alone is a little less sure than the ensemble, on the safe side.
+    """
 
     folds: int = Field(ge=2)
+    members: int = Field(default=1, gt=0)
     prior: float = Field(gt=0, lt=1)
 
 

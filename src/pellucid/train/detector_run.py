@@ -54,7 +54,7 @@ def _val_auc(recipe: DetectorRecipe, samples: Sequence[Sample], examples: Exampl
     held_out = np.array([sample.split == "val" for sample in samples])
     if not held_out.any() or held_out.all():
         return {}
-    ensemble = train_ensemble(examples.only(~held_out), recipe)
+    ensemble = train_ensemble(examples.only(~held_out), recipe, recipe.calibration.members)
     val = examples.only(held_out)
     return {view: auc(val.labels, logits_of(ensemble, val.tokens[view])) for view in examples.views}
 

@@ -1,23 +1,12 @@
-"""Captions as people wrote them → words, and the vocabulary of a training set.
-
-Words are cut as the Penn Treebank tokenizer of the caption metrics cuts them (possessives apart, hyphens kept), so that what is
-learned is what is scored.
-"""
+"""The vocabulary of a training set: every word that was seen often enough to be learned."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 from pellucid.runtime.vocabulary import SPECIAL, Decoding, Vocabulary
-
-_WORD = re.compile(r"'s\b|[a-z0-9]+(?:-[a-z0-9]+)*")
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-cased words without punctuation."""
-    return _WORD.findall(text.lower().replace("\u2019", "'"))
+from pellucid.runtime.vocabulary import words_of as words_of
 
 
 def build_vocabulary(captions: Iterable[str], min_count: int, decoding: Decoding) -> Vocabulary:

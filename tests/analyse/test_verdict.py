@@ -1,0 +1,96 @@
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.analyse.verdict import decide, judge, near
+from pellucid.records.heads import Calibration, SliceThreshold, Thresholds
+from pellucid.records.report import Budget, Evidence, Inference
+
+BUDGET = Budget(accused_per_10000=60, upper=95, measured_on=800)
+SLICES = {
+    "all": SliceThreshold(threshold=0.8, budget=BUDGET),
+    "art": SliceThreshold(threshold=None, budget=BUDGET),
+}
+THRESHOLDS = Thresholds(slices=SLICES, near_below=1.0, near_above=1.0, re_encodings=("jpeg60",))
+PLAIN = Calibration(a=1.0, b=0.0, prior=0.1)
+AT = math.log(0.8 / 0.2)
+
+logits = st.floats(-30, 30)
+
+
+def claim(says, source="png-text:parameters"):
+    return Evidence(kind="claim", source=source, says=says, state="unsigned")
+
+
+def verdict_of(*values, name="photo/large"):
+    return decide(judge(values[0], values[1:], name, PLAIN, THRESHOLDS), [])
+
+
+def test_accuses_when_every_re_encoding_agrees():
+    assert verdict_of(AT + 1, AT + 0.5).label == "generated"
+
+
+def test_is_unsure_when_re_encodings_disagree():
+    assert verdict_of(AT + 1, AT - 0.5).label == "unsure"
+    assert verdict_of(AT - 0.5, AT + 1).label == "unsure"
+
+
+def test_finds_no_ai_when_none_is_over_the_threshold():
+    assert verdict_of(AT - 1, AT - 0.5).label == "no_ai_found"
+
+
+def test_abstains_where_the_slice_has_no_threshold():
+    verdict = verdict_of(20.0, name="art/large")
+    assert verdict.label == "unsure"
+    assert "art/large" in verdict.text
+
+
+def test_says_the_error_rate_in_plain_words():
+    assert "Of 1,000 real pictures of this kind, about 6" in verdict_of(AT + 3).text
+
+
+def test_a_claim_of_ai_is_enough_and_names_its_source():
+    low = judge(-9, (), "photo/large", PLAIN, THRESHOLDS)
+    verdict = decide(low, [claim("generated")])
+    assert (verdict.label, verdict.basis) == ("generated", ["claim"])
+    assert "png-text:parameters" in verdict.text
+
+
+def test_a_camera_claim_moves_nothing():
+    high = judge(AT + 5, (), "photo/large", PLAIN, THRESHOLDS)
+    assert decide(high, [claim("captured", "exif:camera")]) == decide(high, [])
+
+
+def test_looks_again_only_near_the_threshold():
+    assert near(AT + 0.5, "photo/large", PLAIN, THRESHOLDS)
+    assert not near(AT + 1.5, "photo/large", PLAIN, THRESHOLDS)
+    assert not near(AT, "art/large", PLAIN, THRESHOLDS)
+
+
+@given(logits, st.lists(logits, max_size=4), st.sampled_from(["all", "photo/large", "art/small"]))
+def test_interval_encloses_the_probability(logit, others, name):
+    found = judge(logit, others, name, PLAIN, THRESHOLDS)
+    low, high = found.interval or (found.probability, found.probability)
+    assert low <= found.probability <= high
+
+
+inferences = st.one_of(
+    st.none(), st.builds(judge, logits, st.lists(logits, max_size=3), st.sampled_from(["photo/large", "art/small"]), st.just(PLAIN), st.just(THRESHOLDS))
+)
+claims = st.lists(st.builds(claim, st.sampled_from(["generated", "edited", "captured", "none", "unknown"])), max_size=4)
+
+
+@given(inferences, claims)
+def test_every_combination_of_evidence_has_a_verdict(inference: Inference | None, evidence):
+    verdict = decide(inference, evidence)
+    assert verdict.text
+    if verdict.label == "generated":
+        assert verdict.basis in (["claim"], ["inference"])
+
+
+@given(logits, logits)
+def test_a_higher_score_is_never_judged_milder(one, other):
+    order = {"no_ai_found": 0, "unsure": 1, "generated": 2}
+    low, high = sorted((one, other))
+    assert order[verdict_of(low).label] <= order[verdict_of(high).label]

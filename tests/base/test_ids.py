@@ -1,0 +1,32 @@
+"""Ids are ULIDs: they sort by time and nobody guesses them."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.base.ids import PATTERN, is_id, new_id
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    first = new_id()
+    time.sleep(0.002)
+    assert first < new_id()
+
+
+def test_ids_are_never_the_same() -> None:
+    assert len({new_id() for _ in range(2000)}) == 2000
+
+
+def test_an_id_is_one_and_fits_the_documented_pattern() -> None:
+    given_id = new_id()
+    assert is_id(given_id)
+    assert re.search(PATTERN, given_id)
+
+
+@given(st.text(max_size=30) | st.text("01789ABCIZ", min_size=26, max_size=26))
+def test_the_pattern_and_the_check_agree(text: str) -> None:
+    assert is_id(text) == (re.fullmatch(PATTERN.strip("^$"), text) is not None)

@@ -1,0 +1,87 @@
+"""The OpenAPI document says what the service does: asked by schemathesis, with examples recorded from a real run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case
+from starlette.testclient import TestClient
+
+from pellucid.app import create_app
+from pellucid.base.settings import Settings
+from pellucid.records.report import Report
+from pellucid.serve.analyses import ReportPage
+from pellucid.serve.engine import Engine
+from pellucid.serve.models import Models
+from tests.serve.fake import FakeAnalyser
+
+EXAMPLES = json.loads((files("pellucid.serve") / "examples.json").read_text())
+# Bytes that fit the schema may still be no picture, and ids that fit the pattern may name nothing.
+ALLOWED = (200, 400, 404, 408, 413, 415, 422, 503)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    engine = Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG")
+    return create_app(Settings(data_dir=tmp_path_factory.mktemp("contract")), engine)
+
+
+@pytest.fixture(scope="module")
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def api(app: FastAPI, client: TestClient) -> Any:
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],
+)
+def test_answers_as_it_documents(case: Case) -> None:
+    answer = case.call()
+    assert answer.status_code in ALLOWED
+    case.validate_response(answer)
+
+
+def test_is_openapi_3_1_and_documents_an_error_for_every_call(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            errors = {status: body for status, body in operation["responses"].items() if status >= "400"}
+            assert "500" in errors, f"{method} {path} documents no error"
+            assert all(list(body["content"]) == ["application/problem+json"] for body in errors.values())
+
+
+@pytest.mark.parametrize(("name", "kind"), [("report", Report), ("page", ReportPage), ("models", Models)])
+def test_the_recorded_examples_fit_the_schema(name: str, kind: Any) -> None:
+    kind.model_validate(EXAMPLES[name])
+
+
+def test_the_recorded_examples_are_in_the_document(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    shown = paths["/v1/analyses"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
+    assert shown == EXAMPLES["report"]
+
+
+def test_every_call_is_in_the_handbook(client: TestClient) -> None:
+    handbook = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert all(path in handbook for path in client.get("/openapi.json").json()["paths"])

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.train.thresholds import choose_threshold, fit_calibration, slice_thresholds
+
+scores = st.lists(st.floats(0.001, 0.99), min_size=20, max_size=400).map(np.array)
+
+
+@given(scores, st.floats(10, 900))
+def test_keeps_to_the_budget(real, budget):
+    threshold, found = choose_threshold(real, budget)
+    assert threshold is not None
+    assert (real >= threshold).mean() <= budget / 10_000
+    assert found.upper >= found.accused_per_10000
+
+
+def test_abstains_where_real_pictures_look_like_ai():
+    threshold, budget = choose_threshold(np.full(500, 0.99995), 100)
+    assert threshold is None
+    assert budget.accused_per_10000 == 0
+
+
+def test_a_small_slice_inherits_from_its_parent():
+    slices = ["face/large"] * 400 + ["art/large"] * 20
+    found = slice_thresholds(np.linspace(0, 0.9, 420), slices, 100, fewest=300)
+    assert found["art/large"].threshold == found["all"].threshold
+    assert found["art/large"].parent == "all"
+    assert found["face"].parent is None
+
+
+def test_calibration_recovers_the_stated_prior():
+    draw = np.random.default_rng(0)
+    labels = draw.random(20_000) < 0.5
+    logits = draw.normal(np.where(labels, 1.0, -1.0), 1.0)
+    calibration = fit_calibration(logits, labels, np.ones(20_000, np.float32), prior=0.1)
+    assert calibration.a == pytest.approx(2.0, rel=0.05)
+    assert calibration.b == pytest.approx(np.log(0.1 / 0.9), abs=0.1)
