@@ -1,4 +1,4 @@
-"""Small heads as ONNX files: traced from torch or written node by node, with int8 or float16 weights."""
+"""Small heads as ONNX files, written node by node: nothing is traced, so the graph is exactly what stands here."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-OPSET = 17
-WORTH_SHRINKING = 4096
-
-
-def export_module(
-    module: nn.Module, inputs: Sequence[tuple[str, tuple[int, ...]]], output: str, path: Path
-) -> None:
-    """Trace `module` (inputs by name and shape without the batch axis) to ONNX with weights stored as int8."""
-    axes = {name: {0: "n"} for name in [name for name, _ in inputs] + [output]}
-    torch.onnx.export(
-        module.eval(), tuple(torch.zeros(2, *shape) for _, shape in inputs), str(path),
-        input_names=[name for name, _ in inputs], output_names=[output], dynamic_axes=axes, opset_version=OPSET, dynamo=False,
-    )  # fmt: skip
-    onnx.save(store_int8(onnx.load(str(path))), str(path))
+OPSET = 20
+IR_VERSION = 9
+Port = tuple[str, Sequence[str | int]]
 
 
-def store_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float weights as int8 with one scale a last-axis channel; arithmetic stays in float32."""
-    graph, nodes = model.graph, []
-    for tensor in list(graph.initializer):
-        weight = numpy_helper.to_array(tensor)
-        if weight.dtype != np.float32 or weight.size < WORTH_SHRINKING or weight.ndim < 2:
-            continue
-        flat = weight.reshape(-1, weight.shape[-1])
+class GraphWriter:
+    """Collects nodes and weights of one graph; every method returns the name of what it adds."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.weights: list[TensorProto] = []
+
+    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+        name = f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def weight(self, array: NDArray[np.generic]) -> str:
+        name = f"weight_{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def stored_int8(self, array: NDArray[np.floating]) -> str:
+        """`array` kept as int8 with one scale a channel of its last axis; arithmetic stays in float32."""
+        flat = array.reshape(-1, array.shape[-1])
         scale = np.maximum(np.abs(flat).max(axis=0) / 127, 1e-12).astype(np.float32)
-        stored = np.rint(flat / scale).astype(np.int8).reshape(weight.shape)
-        graph.initializer.remove(tensor)
-        graph.initializer.extend([numpy_helper.from_array(stored, f"{tensor.name}.int8"), numpy_helper.from_array(scale, f"{tensor.name}.scale")])
-        nodes.append(
-            helper.make_node("DequantizeLinear", [f"{tensor.name}.int8", f"{tensor.name}.scale"], [tensor.name], axis=weight.ndim - 1)
-        )
-    rest = list(graph.node)
-    del graph.node[:]
-    graph.node.extend([*nodes, *rest])
-    return model
+        stored = np.rint(flat / scale).astype(np.int8).reshape(array.shape)
+        return self.node("DequantizeLinear", self.weight(stored), self.weight(scale), axis=array.ndim - 1)
+
+    def save(self, inputs: Sequence[Port], last: str, output: Port, path: Path) -> None:
+        """Check and write the graph, whose result `last` is given the output's name."""
+        self.nodes.append(helper.make_node("Identity", [last], [output[0]]))
+        ports = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in side] for side in (inputs, [output])]
+        graph = helper.make_graph(self.nodes, path.stem, *ports, self.weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, str(path))
 
 
 def export_softmax(weight: NDArray[np.floating], bias: NDArray[np.floating], path: Path) -> None:
@@ -54,17 +54,8 @@ def export_softmax(weight: NDArray[np.floating], bias: NDArray[np.floating], pat
 
     `weight` is [k, d], `bias` [k].
     """
-    graph = helper.make_graph(
-        [
-            helper.make_node("LpNormalization", ["embedding"], ["direction"], axis=-1, p=2),
-            helper.make_node("Gemm", ["direction", "weight", "bias"], ["scores"], transB=1),
-            helper.make_node("Softmax", ["scores"], ["probabilities"], axis=-1),
-        ],
-        "softmax",
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", weight.shape[1]])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", weight.shape[0]])],
-        [numpy_helper.from_array(weight.astype(np.float32), "weight"), numpy_helper.from_array(bias.astype(np.float32), "bias")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
+    graph = GraphWriter()
+    direction = graph.node("LpNormalization", "embedding", axis=-1, p=2)
+    scores = graph.node("Gemm", direction, graph.weight(weight.astype(np.float32)), graph.weight(bias.astype(np.float32)), transB=1)
+    last = graph.node("Softmax", scores, axis=-1)
+    graph.save([("embedding", ["n", weight.shape[1]])], last, ("probabilities", ["n", weight.shape[0]]), path)

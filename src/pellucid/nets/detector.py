@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 TOKEN_DIM = 768
+# Standard deviations beyond which a token's value counts no further.
+CLAMP = 8.0
 
 
 class DetectorHead(nn.Module):
@@ -44,7 +46,7 @@ class DetectorHead(nn.Module):
         self.scale = 1.0 / (selected.std(dim=0) + 1e-4)
 
     def judge_selected(self, selected: Tensor) -> Tensor:
-        standard = ((selected - self.mean) * self.scale).clamp(-8, 8)
+        standard = ((selected - self.mean) * self.scale).clamp(-CLAMP, CLAMP)
         narrowed = torch.einsum("ncd,cdw->cnw", standard, self.narrow) + self.narrow_bias
         hidden = nn.functional.gelu(narrowed).transpose(0, 1)
         if self.training and self.layer_dropout:

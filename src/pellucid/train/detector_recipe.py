@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pellucid.records.recipe import Recipe
 from pellucid.train.loop import Optimiser
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Data(_Part):
+class Data(Recipe):
     """`views` are all trained on; `only_ship` keeps rows whose licence lets a model trained on them be given away."""
 
     views: tuple[str, ...] = ("clean", "augment-1")
@@ -22,7 +19,7 @@ class Data(_Part):
     balance_limit: float = Field(default=4.0, ge=1)
 
 
-class Head(_Part):
+class Head(Recipe):
     """Shape of `nets.detector.DetectorHead`; `members` of them differ in their seed and vote."""
 
     parts: tuple[str, ...]
@@ -34,7 +31,7 @@ class Head(_Part):
     members: int = Field(gt=0)
 
 
-class Calibration(_Part):
+class Calibration(Recipe):
     """`folds` of whole sources and generators give out-of-fold scores; `prior` is the share of AI that P(AI) assumes.
 
     `members` heads a fold are enough: one head alone is a little less sure than the ensemble, on the safe side.
@@ -45,7 +42,7 @@ class Calibration(_Part):
     prior: float = Field(gt=0, lt=1)
 
 
-class Verdict(_Part):
+class Verdict(Recipe):
     """When a picture is called generated: the budget of wrongly accused real pictures, and when to look twice.
 
     A slice with fewer than `fewest_real` real pictures inherits its parent's threshold. Within `near_below` and
@@ -59,7 +56,17 @@ class Verdict(_Part):
     reencodings: tuple[str, ...]
 
 
-class DetectorRecipe(_Part):
+class LeaveOut(Recipe):
+    """`families` are generators of one descent, left out together; a generator with fewer than `fewest` pictures is not scored."""
+
+    fewest: int = Field(default=60, gt=0)
+    families: tuple[tuple[str, ...], ...] = ()
+
+    def family_of(self, generator: str) -> frozenset[str]:
+        return frozenset(name for family in self.families if generator in family for name in family) | {generator}
+
+
+class DetectorRecipe(Recipe):
     kind: Literal["detector"]
     name: str
     dataset: str
@@ -70,3 +77,4 @@ class DetectorRecipe(_Part):
     optimiser: Optimiser
     calibration: Calibration
     verdict: Verdict
+    leave_out: LeaveOut | None = None

@@ -18,6 +18,7 @@ from pellucid.records.heads import Calibration, QualityRule, Thresholds
 from pellucid.train.balance import sample_weights
 from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
+from pellucid.train.leave_out import leave_one_out
 from pellucid.train.measure import auc
 from pellucid.train.thresholds import fit_calibration, slice_thresholds
 
@@ -31,12 +32,14 @@ def run_detector(recipe: DetectorRecipe, out: Path) -> Path:
     folder = out / "checkpoints" / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
 
-    metrics = {"val_auc": _val_auc(recipe, samples, examples)}
+    metrics: dict[str, object] = {"val_auc": _val_auc(recipe, samples, examples)}
     scores = out_of_fold(examples, recipe)
     weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
     first = scores[recipe.data.views[0]]
     calibration = fit_calibration(first, examples.labels, weights, recipe.calibration.prior)
     thresholds = _thresholds(recipe, samples, examples, first, calibration)
+    if recipe.leave_out:
+        metrics["leave_one_generator_out"] = leave_one_out(samples, examples, recipe, recipe.leave_out)
     metrics["out_of_fold_auc"] = {view: auc(examples.labels, scores[view]) for view in scores}
     ensemble = train_ensemble(examples, recipe)
 
