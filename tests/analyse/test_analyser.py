@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from pellucid.analyse.analyser import Analyser, AnalyserSettings
-from pellucid.analyse.moderation import Policy
+from pellucid.analyse.moderation import Policy, load_policy
 from pellucid.base.errors import NotAnImage, Unavailable
+from pellucid.base.settings import shipped
 from pellucid.records.bundle import Thresholds
 from pellucid.records.report import Missing, Report
 from pellucid.runtime.bundle import LoadedBundle
@@ -32,6 +33,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> LoadedBundle:
     folder = tmp_path_factory.mktemp("bundle")
     make_tiny_bundle(folder)
     return LoadedBundle.open(folder, threads=1)
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return load_policy(shipped("policies") / "moderation.toml")
 
 
 @pytest.fixture

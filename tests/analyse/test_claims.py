@@ -208,15 +208,27 @@ def test_an_entity_is_never_expanded_and_no_address_opened() -> None:
     assert read_claims(in_jpeg(packet), "JPEG") == []
 
 
-def test_a_packet_over_the_limit_is_left_unread() -> None:
-    packet = xmp("<!--" + "x" * (1 << 20) + "-->", Iptc4xmpExt__AISystemUsed="x")
-    assert found(png_with(text_chunk("XML:com.adobe.xmp", packet.decode(), "iTXt"))) == []
+def test_what_lies_beyond_the_limit_of_a_packet_is_left_unread() -> None:
+    late = "<!--" + "x" * (1 << 20) + "--><Iptc4xmpExt:AISystemUsed>x</Iptc4xmpExt:AISystemUsed>"
+    assert found(png_with(text_chunk("XML:com.adobe.xmp", xmp(late).decode(), "iTXt"))) == []
 
 
-def test_text_is_unpacked_only_to_its_bound() -> None:
-    before = time.process_time()
-    assert read_claims(pictures.png_with_text_bomb(), "PNG") == []
-    assert time.process_time() - before < 0.2
+HOSTILE = {
+    "text that unpacks to 96 MB": lambda: pictures.png_with_text_bomb(),
+    "thousands of texts that unpack to 1 MB": lambda: png_with(*[text_chunk("parameters", "x" * (1 << 20), "zTXt")] * 5000),
+    "settings begun 100,000 times": lambda: png_with(text_chunk("prompt", "Steps: 1, " * 100_000)),
+    "labels begun 100,000 times": lambda: png_with(text_chunk("prompt", '"AIGC":{' * 100_000)),
+    "a command begun 200,000 times": lambda: png_with(text_chunk("Dream", "-s 1" * 200_000)),
+    "a packet of 200,000 elements": lambda: png_with(text_chunk("XML:com.adobe.xmp", xmp("<a/>" * 200_000).decode(), "iTXt")),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_costs_no_more_than_a_picture(name: str) -> None:
+    data = HOSTILE[name]()
+    before = time.thread_time()
+    assert read_claims(data, "PNG") == []
+    assert time.thread_time() - before < 0.5
 
 
 SEEDS = [
@@ -269,10 +281,10 @@ def test_a_megabyte_is_read_within_five_milliseconds(name: str) -> None:
         "avif": pictures.saved(pictures.scene(), "AVIF") + bytes(1 << 20),
     }[name]
     best = 1.0
-    for _ in range(5):
-        start = time.process_time()
+    for _ in range(20):
+        start = time.thread_time()
         read_claims(file, name.upper())
-        best = min(best, time.process_time() - start)
+        best = min(best, time.thread_time() - start)
     assert best < 0.005
 
 

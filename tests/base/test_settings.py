@@ -26,7 +26,7 @@ def test_reads_keys_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELLUCID_PORT", "99999")
-    with pytest.raises(ConfigError, match="PELLUCID_PORT.*65535"):
+    with pytest.raises(ConfigError, match=r"PELLUCID_PORT.*65535"):
         read_settings()
 
 

@@ -45,7 +45,7 @@ def test_reads_a_whole_recipe(tmp_path: Path) -> None:
 
 def test_an_unknown_key_names_its_line_the_allowed_keys_and_the_nearest(tmp_path: Path) -> None:
     assert refused(tmp_path, 'name = "a"\n\n[best]\nlearningrate = 1\n') == [
-        "run.toml:4: best.learningrate: there is no such key; did you mean 'learning_rate'? allowed are learning_rate, mode"
+        "run.toml:4: best.learningrate: there is no such key; did you mean learning_rate? allowed are learning_rate, mode"
     ]
 
 

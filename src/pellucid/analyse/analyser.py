@@ -29,10 +29,10 @@ from pellucid.analyse.facts import image_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
-from pellucid.analyse.tags import choose_tags
+from pellucid.analyse.tags import choose_tags, merged_scores
 from pellucid.base.ids import new_id
 from pellucid.base.pixels import Limits, Picture, decode
-from pellucid.records.report import Caption, Evidence, ImageFacts, Inference, Missing, Model, Moderation, Report, Tag
+from pellucid.records.report import Caption, Evidence, ImageFacts, Inference, Missing, Model, Moderation, Report, Tag, VerdictLabel
 from pellucid.runtime.batcher import Batcher, Observe
 from pellucid.runtime.bundle import LoadedBundle
 from pellucid.runtime.reencode import RE_ENCODINGS
@@ -124,15 +124,18 @@ class Analyser:
         seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
-        moderation = parts.finish(parts.start("moderation", partial(self._moderate, parts.finish(safety), scores)))
         evidence = [*_declaration(declared), *(parts.finish(claims) or [])]
         judged = parts.finish(inference)
+        decided = verdict.decide(judged, evidence)
+        domain = seen.domain if seen else None
+        asked = partial(self._moderate, parts.finish(safety), scores, decided.label, domain)
+        moderation = parts.finish(parts.start("moderation", asked))
         image = parts.finish(facts) or plain_facts(picture)
         text = parts.finish(caption)
         parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
         report = Report(
             id=new_id(), created=datetime.now(UTC).isoformat(timespec="milliseconds"), source=source, image=image,
-            verdict=verdict.decide(judged, evidence), inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
+            verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
             caption=text, tags=chosen, moderation=moderation, model=self._model(), missing=parts.missing,
             timing_ms=dict(parts.timing_ms),
         )  # fmt: skip
@@ -189,7 +192,8 @@ class Analyser:
     def _logits(self, pixels: Iterable[Floats]) -> Floats:
         """n x [3, H, W] → raw logits [n], through the same batches as everybody's."""
         asked = [self._encoder.submit(view) for view in pixels]
-        return np.float32([self._logit(future.result(self.settings.time_limits_s["encode"])) for future in asked])
+        limit_s = self.settings.time_limits_s["encode"]
+        return np.array([self._logit(future.result(limit_s)) for future in asked], dtype=np.float32)
 
     def _logit(self, tensors: Tensors) -> float:
         """Judged alone: the sum of floats in a batch could differ in the last bit."""
@@ -212,12 +216,14 @@ class Analyser:
         if self.bundle.tag_set is None:
             return Missing(part="tags", reason=NO_PART)
         (scores,) = self.bundle.tags((seen.whole or seen.detect)["embedding"][None])
-        return choose_tags(scores, self.bundle.tag_set), {name: score for name, score, _ in scores}
+        return choose_tags(scores, self.bundle.tag_set), merged_scores(scores)
 
-    def _moderate(self, safety: dict[str, float] | None, tags: dict[str, float]) -> Moderation | Missing:
+    def _moderate(
+        self, safety: dict[str, float] | None, tags: dict[str, float], label: VerdictLabel, domain: str | None
+    ) -> Moderation | Missing:
         if safety is None:
             return Missing(part="moderation", reason="the safety model did not answer" if self.bundle.heads.safety else NO_PART)
-        return moderate(self.policy, safety | tags)
+        return moderate(self.policy, tags | safety, label, domain)
 
     def _model(self) -> Model:
         return Model(bundle=self.bundle.head.label, channel=self.settings.channel, use=self.bundle.head.use)

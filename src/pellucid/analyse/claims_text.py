@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 DESCRIPTION, MAKE, MODEL, SOFTWARE, EXPOSURE, APERTURE, SPEED = 0x010E, 0x010F, 0x0110, 0x0131, 0x829A, 0x829D, 0x8827
 XP_COMMENT, USER_COMMENT, LENS = 0x9C9C, 0x9286, 0xA434
 EXIF_TAGS = frozenset((DESCRIPTION, MAKE, MODEL, SOFTWARE, EXPOSURE, APERTURE, SPEED, XP_COMMENT, USER_COMMENT, LENS))
+# A text is searched so far where a field could stand anywhere, and a start is tried so often.
+MAX_HEAD = 20_000
+MAX_STARTS = 16
 
 # Programs that only generate, as they sign themselves; a version may follow. Editors that also generate are not here.
 _GENERATORS = re.compile(
@@ -21,10 +25,12 @@ _GENERATORS = re.compile(
     r"Midjourney|DALL[·-]?E|Adobe Firefly|Leonardo\.Ai|Ideogram( AI)?|Bing Image Creator|Imagen)( ?v?\d[\w.+-]*)?",
     re.IGNORECASE,
 )
-_INFOTEXT = re.compile(r"\bSteps: \d+, .{0,400}?\b(Sampler|Seed|CFG scale|Model hash|Model): ", re.DOTALL)
+_STEPS = re.compile(r"Steps: \d+, ")
+_INFOTEXT_FIELDS = re.compile(r"(Sampler|Seed|CFG scale|Model hash|Model): ")
 _JSON_FIELDS = re.compile(
     r'"(steps|sampler|sampler_name|scheduler|seed|cfg|cfg_scale|cfgscale|guidance_scale|negative_prompt|prompt)"\s*:'
 )
+_GRAPH_PREFIX = re.compile(r"^(prompt|workflow)\s*:\s*", re.IGNORECASE)
 _DREAM = re.compile(r"-s ?\d+.{0,200}-S ?\d+", re.DOTALL)
 _MIDJOURNEY_JOB = re.compile(r"\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _AIGC = re.compile(r'"AIGC"\s*:\s*"?(\{.{0,4000}?\})', re.DOTALL)
@@ -71,15 +77,15 @@ def of_png(texts: Mapping[str, str]) -> Iterator[Claim]:
 
 def of_comment(source: str, text: str) -> Iterator[Claim]:
     """A free text that holds what generators write, whatever its field."""
-    if _is_parameters(text) or _is_graph(text) or _MIDJOURNEY_JOB.search(text):
+    if _is_infotext(text) or _is_sampled(text) or _is_graph(text) or ("Job ID: " in text and _MIDJOURNEY_JOB.search(text)):
         yield Claim(source, "generated", text)
-    elif label := _AIGC.search(text):
+    elif label := _AIGC.search(text[:MAX_HEAD]):
         yield from of_aigc(source, label[1])
 
 
 def of_aigc(source: str, text: str) -> Iterator[Claim]:
     """The implicit label of GB 45438-2025: a JSON object with `Label`."""
-    if label := _AIGC_LABEL.search(text[:8000]):
+    if label := _AIGC_LABEL.search(text[:MAX_HEAD]):
         yield Claim(source, _AIGC_SAYS[label[1]], text)
 
 
@@ -117,26 +123,30 @@ _EXIF_NAMES = {
 
 def _is_known(keyword: str, text: str) -> bool:
     if keyword == "Dream":
-        return _DREAM.search(text) is not None
+        return _DREAM.search(text[:MAX_HEAD]) is not None
     if keyword == "Software":
         return is_generator(text)
     return keyword == "Source" and text.startswith(("NovelAI Diffusion", "Stable Diffusion"))
 
 
-def _is_parameters(text: str) -> bool:
-    """A1111's line, or a JSON object with three or more of the fields that samplers need."""
-    if _INFOTEXT.search(text):
-        return True
-    head = text.lstrip()[:20_000]
+def _is_infotext(text: str) -> bool:
+    """A1111's line of settings; it stands once, after the prompts."""
+    starts = islice(_STEPS.finditer(text), MAX_STARTS)
+    return any(_INFOTEXT_FIELDS.search(text, start.end(), start.end() + 400) for start in starts)
+
+
+def _is_sampled(text: str) -> bool:
+    """A JSON object with three or more of the fields that samplers need."""
+    head = text.lstrip()[:MAX_HEAD]
     return head.startswith("{") and len(set(_JSON_FIELDS.findall(head))) >= 3
 
 
 def _is_graph(text: str) -> bool:
     """ComfyUI's prompt or workflow, bare or behind the `prompt:` and `workflow:` it puts into EXIF."""
-    head = re.sub(r"^(prompt|workflow)\s*:", "", text.lstrip()[:20_000], flags=re.IGNORECASE).lstrip()
+    head = _GRAPH_PREFIX.sub("", text.lstrip()[:64], count=1)
     if not head.startswith("{"):
         return False
-    return '"class_type"' in text or ('"nodes"' in text and '"links"' in text)
+    return '"class_type"' in text or ('"nodes"' in text and ('"links"' in text or '"last_node_id"' in text))
 
 
 def _datasets(block: bytes) -> Iterator[tuple[int, str]]:

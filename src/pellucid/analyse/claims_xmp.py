@@ -13,6 +13,7 @@ from xml.parsers import expat
 from pellucid.analyse.claims_text import Claim, is_generator, of_aigc, of_comment, of_credit
 
 MAX_PACKET_BYTES = 1 << 20
+MAX_ELEMENTS = 20_000
 MAX_VALUE = 10_000
 
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -87,8 +88,6 @@ def find_packet(data: bytes) -> bytes:
 
 
 def _fields(packet: bytes) -> dict[str, list[str]]:
-    if len(packet) > MAX_PACKET_BYTES:
-        return {}
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartDoctypeDeclHandler = _refuse
@@ -98,14 +97,14 @@ def _fields(packet: bytes) -> dict[str, list[str]]:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     try:
-        parser.Parse(packet.strip(b"\0 \t\r\n"), True)
+        parser.Parse(packet[:MAX_PACKET_BYTES].strip(b"\0 \t\r\n"), True)
     except (expat.ExpatError, ValueError, LookupError):
         return reader.found
     return reader.found
 
 
 def _refuse(*_: object) -> None:
-    raise ValueError("an XMP packet declares nothing")
+    raise ValueError("an XMP packet has no declarations")
 
 
 @dataclass
@@ -116,8 +115,12 @@ class _Reader:
     inside: str | None = None
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    elements: int = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.elements += 1
+        if self.elements > MAX_ELEMENTS:
+            raise ValueError(f"an XMP packet of more than {MAX_ELEMENTS} elements")
         for attribute, value in attributes.items():
             if attribute in _FIELDS:
                 self._keep(_FIELDS[attribute], value)

@@ -56,7 +56,8 @@ class Parts:
             result: T | Missing = started.answer.result(self._left_s(started))
         except Exception as error:
             started.answer.cancel()
-            return self.leave_out(started.name, self._why(started.name, error))
+            self.leave_out(started.name, self._why(started.name, error))
+            return None
         finally:
             self.timing_ms.setdefault(started.name, _ms_since(started.since_s))
         if isinstance(result, Missing):

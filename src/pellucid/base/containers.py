@@ -158,14 +158,14 @@ def png_parts(data: bytes) -> Iterator[Part]:
 
 
 def webp_parts(data: bytes) -> Iterator[Part]:
-    """The RIFF chunks of a WebP."""
-    at = 12
+    """The RIFF chunks of a WebP, as far as its RIFF header says that it goes."""
+    at, file_end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     for _ in range(MAX_PARTS):
-        if at + 8 > len(data):
+        if at + 8 > file_end:
             return
         name, length = struct.unpack_from("<4sI", data, at)
         body_end = at + 8 + length
-        if body_end > len(data):
+        if body_end > file_end:
             return
         yield Part(name.decode("latin-1"), data, at, body_end + length % 2, at + 8, body_end)
         at = body_end + length % 2

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 ORIENTATION = 0x0112
 EXIF_DIRECTORY = 0x8769
 MAX_ENTRIES = 1024
+MAX_STARTS = 64
 MAX_VALUE_BYTES = 1 << 20
 
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
@@ -40,6 +41,20 @@ def orientation(block: bytes) -> int:
     """1 to 8 as EXIF numbers them; 1 (upright) where the block does not say or is damaged."""
     value = int.from_bytes(read_tags(block, {ORIENTATION}).get(ORIENTATION, b"\1")[:4], "big")
     return value if 1 <= value <= 8 else 1
+
+
+def find_block(data: bytes) -> bytes:
+    """The first bytes that start as an EXIF block does, in a file of any kind; none where there are none."""
+    # "II*" and not all four bytes: a search whose last byte is zero crawls through runs of zeros.
+    for start in (b"MM\0*", b"II*"):
+        at = data.find(start)
+        for _ in range(MAX_STARTS):
+            if at < 0:
+                break
+            if data[at : at + 8] in (b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
+                return data[at : at + MAX_VALUE_BYTES]
+            at = data.find(start, at + 1)
+    return b""
 
 
 def _entries(block: bytes, at: int, order: str, wanted: Collection[int]) -> Iterator[tuple[int, int, bytes]]:

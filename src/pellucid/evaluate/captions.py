@@ -55,21 +55,29 @@ def evaluate_captions(bundle: Describes, part: CaptionPart, features: FeatureFol
 
 
 def score(references: Mapping[str, Sequence[str]], candidates: Mapping[str, str], seed: int = 0) -> dict[str, Any]:
-    """BLEU-1 to 4, ROUGE-L, CIDEr with its 95 % interval over pictures, METEOR where Java is; ids must be the same."""
-    if references.keys() != candidates.keys() or not candidates:
-        raise DataError(f"{len(candidates)} captions and references for {len(references)} pictures; give both for the same ids")
-    tokenizer = "ptb" if shutil.which("java") else "plain"
-    wanted = _cut({name: list(texts) for name, texts in references.items()}, tokenizer)
-    given = _cut({name: [text] for name, text in candidates.items()}, tokenizer)
+    """BLEU-1 to 4, ROUGE-L, CIDEr with its 95 % interval over pictures. Raises `DataError` where the ids differ."""
+    tokenizer, wanted, given = _tokens(references, candidates)
     bleu, _ = Bleu(4).compute_score(wanted, given, verbose=0)
     rouge, _ = Rouge().compute_score(wanted, given)
     cider, by_picture = Cider().compute_score(wanted, given)
     scores = {f"bleu_{n}": float(value) for n, value in enumerate(bleu, start=1)}
     scores |= {"rouge_l": float(rouge), "cider": float(cider)}
-    if tokenizer == "ptb":
-        scores["meteor"] = _meteor(wanted, given)
     rounded = {name: round(value, 4) for name, value in scores.items()}
     return {"pictures": len(candidates), "tokenizer": tokenizer, **rounded, "cider_interval": _interval(by_picture, seed)}
+
+
+def meteor(references: Mapping[str, Sequence[str]], candidates: Mapping[str, str]) -> float | None:
+    """METEOR 1.5 of English, which is a Java program of its own; None without Java."""
+    tokenizer, wanted, given = _tokens(references, candidates)
+    if tokenizer != "ptb":
+        return None
+    scorer = Meteor()
+    try:
+        value, _ = scorer.compute_score(wanted, given)
+    finally:
+        scorer.meteor_p.kill()
+        scorer.meteor_p.communicate()
+    return round(float(value), 4)
 
 
 def hallucinations(samples: Sequence[Sample], candidates: Mapping[str, str]) -> dict[str, Any] | None:
@@ -89,10 +97,13 @@ def hallucinations(samples: Sequence[Sample], candidates: Mapping[str, str]) -> 
     if not labelled:
         return None
     return {
-        "captions": len(labelled), "objects_per_caption": round(named / len(labelled), 4),
-        "hallucinated_per_caption": round(wrong / len(labelled), 4), "captions_with_one": round(captions_wrong / len(labelled), 4),
-        "share_of_named_objects": round(wrong / max(1, named), 4), "share_of_labelled_objects_named": round(found / max(1, there), 4),
-    }  # fmt: skip
+        "captions": len(labelled),
+        "objects_per_caption": round(named / len(labelled), 4),
+        "hallucinated_per_caption": round(wrong / len(labelled), 4),
+        "captions_with_one": round(captions_wrong / len(labelled), 4),
+        "share_of_named_objects": round(wrong / max(1, named), 4),
+        "share_of_labelled_objects_named": round(found / max(1, there), 4),
+    }
 
 
 def one_human(samples: Sequence[Sample], seed: int = 0) -> dict[str, Any]:
@@ -105,8 +116,13 @@ def constant_sentence(train: Sequence[Sample]) -> str:
     """The training caption whose words are the most usual: a control that looks at no picture."""
     counts = Counter(word for sample in train for text in sample.captions for word in set(words_of(text)))
     sentences = {" ".join(words_of(text)) for sample in train for text in sample.captions}
-    usual = [text for text in sentences if 8 <= len(text.split()) <= 12 and len(set(text.split())) > 6]
-    return max(usual or sentences, key=lambda text: (sum(counts[word] for word in set(text.split())) / len(set(text.split())), text))
+    usual = [text for text in sentences if 8 <= len(text.split()) <= 12]
+
+    def commonness(text: str) -> tuple[float, str]:
+        words = text.split()
+        return sum(counts[word] for word in set(words)) / len(words), text
+
+    return max(usual or sentences, key=commonness)
 
 
 def _measure(bundle: Describes, chosen: list[Sample], train: list[Sample], features: FeatureFolder, seed: int) -> dict[str, Any]:
@@ -115,10 +131,11 @@ def _measure(bundle: Describes, chosen: list[Sample], train: list[Sample], featu
     results = [bundle.caption(patches, embedding) for patches, embedding in tqdm(rows, total=len(chosen), unit="caption")]
     candidates = {sample.id: result.text for sample, result in zip(chosen, results, strict=True)}
     references = {sample.id: sample.captions for sample in chosen}
-    section = score(references, candidates, seed)
+    section = score(references, candidates, seed) | {"meteor": meteor(references, candidates)}
     section["mean_words"] = round(float(np.mean([len(words_of(text)) for text in candidates.values()])), 2)
     section["distinct_captions"] = len(set(candidates.values()))
-    section["score_deciles"] = [round(float(value), 4) for value in np.quantile([r.score for r in results], np.arange(0.1, 1, 0.1))]
+    deciles = np.quantile([result.score for result in results], np.arange(0.1, 1, 0.1))
+    section["score_deciles"] = [round(float(value), 4) for value in deciles]
     if counted := hallucinations(chosen, candidates):
         section["hallucinated"] = counted
     controls = {"one_human": one_human(chosen, seed)}
@@ -130,23 +147,19 @@ def _measure(bundle: Describes, chosen: list[Sample], train: list[Sample], featu
     return section
 
 
+def _tokens(references: Mapping[str, Sequence[str]], candidates: Mapping[str, str]) -> tuple[str, Texts, Texts]:
+    if references.keys() != candidates.keys() or not candidates:
+        raise DataError(f"{len(candidates)} captions and references for {len(references)} pictures; give both for the same ids")
+    tokenizer = "ptb" if shutil.which("java") else "plain"
+    wanted = _cut({name: list(texts) for name, texts in references.items()}, tokenizer)
+    return tokenizer, wanted, _cut({name: [text] for name, text in candidates.items()}, tokenizer)
+
+
 def _cut(texts: Texts, tokenizer: str) -> Texts:
     if tokenizer == "plain":
         return {name: [" ".join(words_of(text)) for text in of] for name, of in texts.items()}
     cut: Texts = PTBTokenizer().tokenize({name: [{"caption": text or "."} for text in of] for name, of in texts.items()})
     return cut
-
-
-def _meteor(wanted: Texts, given: Texts) -> float:
-    scorer = Meteor()
-    try:
-        value, _ = scorer.compute_score(wanted, given)
-    finally:
-        scorer.meteor_p.kill()
-        scorer.meteor_p.wait()
-        for stream in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
-            stream.close()
-    return float(value)
 
 
 def _interval(by_picture: Sequence[float], seed: int) -> list[float]:

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 # object → the words beside its own name, in the singular unless the plural is irregular
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "person": (
-        "people", "man", "men", "woman", "women", "boy", "girl", "child", "children", "kid", "baby", "toddler", "infant", "lady",
-        "guy", "gentleman", "adult", "teenager", "player", "skier", "snowboarder", "skateboarder", "surfer", "rider", "cyclist",
-        "biker", "batter", "pitcher", "catcher", "umpire", "runner", "swimmer", "climber", "hiker", "worker", "officer", "policeman",
-        "soldier", "chef", "bride", "groom", "crowd", "pedestrian", "spectator", "passenger", "couple", "someone", "male", "female",
+        "people", "man", "men", "woman", "women", "boy", "girl", "child", "children", "kid", "baby", "toddler", "infant",
+        "lady", "guy", "gentleman", "adult", "teenager", "player", "skier", "snowboarder", "skateboarder", "surfer", "rider",
+        "cyclist", "biker", "batter", "pitcher", "catcher", "umpire", "runner", "swimmer", "climber", "hiker", "worker",
+        "officer", "policeman", "soldier", "chef", "bride", "groom", "crowd", "pedestrian", "spectator", "passenger", "couple",
+        "someone", "male", "female",
     ),
     "bicycle": ("bike", "cycle", "tricycle", "mountain bike"),
     "car": ("automobile", "sedan", "taxi", "cab", "suv", "minivan", "jeep", "race car"),
@@ -34,7 +35,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "rooster", "hen", "duckling", "hummingbird", "peacock",
     ),
     "cat": ("kitten", "kitty", "tabby"),
-    "dog": ("puppy", "puppies", "poodle", "greyhound", "labrador", "retriever", "terrier", "collie", "bulldog", "pup", "husky", "dachshund"),
+    "dog": (
+        "puppy", "puppies", "poodle", "greyhound", "labrador", "retriever", "terrier", "collie", "bulldog", "pup", "husky",
+        "dachshund",
+    ),
     "horse": ("pony", "ponies", "foal", "stallion"),
     "sheep": ("lamb", "ram", "ewe"),
     "cow": ("cattle", "bull", "calf", "calves", "ox", "oxen"),
@@ -50,7 +54,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "frisbee": ("disc", "disk"),
     "skis": ("ski",),
     "snowboard": (),
-    "sports ball": ("ball", "soccer ball", "football", "basketball", "baseball", "volleyball", "tennis ball", "rugby ball", "beach ball"),
+    "sports ball": (
+        "ball", "soccer ball", "football", "basketball", "baseball", "volleyball", "tennis ball", "rugby ball", "beach ball",
+    ),
     "kite": (),
     "baseball bat": (),
     "baseball glove": ("catcher 's mitt", "mitt"),
@@ -103,15 +109,18 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 # These name none of the objects that stand in them.
 OTHER_THINGS = (
     "toilet paper", "train track", "train station", "bus stop", "bus station", "car seat", "baseball field", "baseball player",
-    "baseball game", "baseball uniform", "baseball cap", "baseball diamond", "basketball player", "basketball court", "basketball game",
-    "basketball hoop", "football player", "football field", "football game", "football uniform", "football helmet", "soccer game",
-    "volleyball court", "boat dock", "orange shirt", "orange jacket", "orange hat", "orange vest", "orange and", "an orange dress",
-    "orange uniform", "orange ball", "ski lift", "ski slope", "ski pole", "table tennis", "bed of", "dog house", "horse drawn", "tie dye",
-    "kite surfer", "kite surfing", "toy car", "toy train", "toy truck", "remote controlled", "ferris wheel", "roller coaster",
-    "snow covered", "bicycle helmet", "bike trail", "bike rack", "bike path", "bike ramp", "skateboard ramp", "skateboard park", "seat of",
-    "phone booth", "water plant", "the back seat", "book store", "cup of", "table cloth",
+    "baseball game", "baseball uniform", "baseball cap", "baseball diamond", "basketball player", "basketball court",
+    "basketball game", "basketball hoop", "football player", "football field", "football game", "football uniform",
+    "football helmet", "soccer game", "volleyball court", "boat dock", "orange shirt", "orange jacket", "orange hat",
+    "orange vest", "orange and", "an orange dress", "orange uniform", "orange ball", "ski lift", "ski slope", "ski pole",
+    "table tennis", "bed of", "dog house", "horse drawn", "tie dye", "kite surfer", "kite surfing", "toy car", "toy train",
+    "toy truck", "remote controlled", "ferris wheel", "roller coaster", "snow covered", "bicycle helmet", "bike trail",
+    "bike rack", "bike path", "bike ramp", "skateboard ramp", "skateboard park", "seat of", "phone booth", "water plant",
+    "the back seat", "book store", "cup of", "table cloth",
 )  # fmt: skip
-IRREGULAR = frozenset({"people", "men", "women", "children", "geese", "puppies", "ponies", "calves", "oxen", "knives", "cattle", "luggage"})
+IRREGULAR = frozenset(
+    ["people", "men", "women", "children", "geese", "puppies", "ponies", "calves", "oxen", "knives", "cattle", "luggage"]
+)
 LONGEST_NAME = 4
 
 

@@ -129,7 +129,8 @@ def _joined(look: onnx.ModelProto, step: onnx.ModelProto, shape: DecoderShape) -
     ]
     zero = helper.make_tensor("zero", TensorProto.INT64, [], [0])
     inputs = [
-        free("patches", TensorProto.FLOAT, [1, 196, shape.patch_width]), free("embedding", TensorProto.FLOAT, [1, shape.embedding_width]),
+        free("patches", TensorProto.FLOAT, [1, 196, shape.patch_width]),
+        free("embedding", TensorProto.FLOAT, [1, shape.embedding_width]),
         free("words", TensorProto.INT64, ["b"]), free("position", TensorProto.INT64, [1]),
         free("cross", TensorProto.FLOAT, [None] * 5), free("past", TensorProto.FLOAT, [None] * 5),
     ]  # fmt: skip

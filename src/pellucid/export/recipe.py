@@ -44,7 +44,6 @@ class BundleRecipe(Recipe):
     tags: str
     caption: str
     safety: str
-    text_vectors: str
     uses: dict[str, Use]
     licences: dict[str, str]
     sources: dict[str, str]

@@ -26,7 +26,9 @@ def card(
         "Known weaknesses": _list(recipe.weaknesses),
         "Plots": "\n".join(f"![{name.removesuffix('.png')}](plots/{name})" for name in plots),
     }
-    head = f"# Data card: {recipe.name}\n\n{recipe.about}\n\n{len(samples)} samples; recipe sha256 `{lineage['recipe']['sha256']}`."
+    head = (
+        f"# Data card: {recipe.name}\n\n{recipe.about}\n\n{len(samples)} samples; recipe sha256 `{lineage['recipe']['sha256']}`."
+    )
     return "\n\n".join([head, *(f"## {title}\n\n{text}" for title, text in sections.items() if text)]) + "\n"
 
 

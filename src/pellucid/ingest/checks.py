@@ -57,6 +57,7 @@ def check_all(wanted: Sequence[Wanted], roots: dict[str, Path], cache: Path, wor
     keys = [_key(each, roots[each.root] / each.path) for each in wanted]
     lacking = [(key, each) for key, each in zip(keys, wanted, strict=True) if key not in known]
     cache.parent.mkdir(parents=True, exist_ok=True)
+    _end_last_line(cache)
     with cache.open("a") as file, ThreadPoolExecutor(workers) as pool:
         found = pool.map(lambda each: check(roots[each.root] / each.path, each.box), (each for _, each in lacking))
         for (key, _), result in zip(lacking, tqdm(found, total=len(lacking), unit="picture", desc="checking"), strict=True):
@@ -74,9 +75,7 @@ def check(path: Path, box: Box | None = None) -> Check:
         reason = error.detail if isinstance(error, ImageError) else f"cannot be read: {error.strerror}"
         return Check(problem=reason)
     pdq, quality = pdq_of(_cut(picture.image, box))
-    return Check(
-        picture.sha256, picture.width, picture.height, picture.format, picture.bytes, _quantisation(data), pdq, quality
-    )
+    return Check(picture.sha256, picture.width, picture.height, picture.format, picture.bytes, _quantisation(data), pdq, quality)
 
 
 def pdq_of(image: Image.Image) -> tuple[str, int]:
@@ -109,6 +108,13 @@ def _key(wanted: Wanted, path: Path) -> str:
     except OSError:
         stamp = "missing"
     return f"{wanted.root}/{wanted.path}|{wanted.box or ''}|{stamp}"
+
+
+def _end_last_line(cache: Path) -> None:
+    """An interrupted run may have left half a line, which must not swallow the next one."""
+    if cache.exists() and not cache.read_bytes().endswith(b"\n"):
+        with cache.open("a") as file:
+            file.write("\n")
 
 
 def _read(cache: Path) -> dict[str, Check]:

@@ -60,7 +60,9 @@ def learn(samples: Sequence[Sample], embeddings: NDArray[np.floating], recipe: D
     taught = {recipe.of[samples[row].declared or ""] for row in rows}
     names = tuple(name for name in dict.fromkeys(recipe.of.values()) if name in taught)
     if len(names) < 2:
-        raise DataError(f"split {recipe.split!r} has real pictures of the domains {list(names)}; the rule needs two or more; add some")
+        raise DataError(
+            f"split {recipe.split!r} has real pictures of the domains {list(names)}; the rule needs two or more; add some"
+        )
     vectors = unit(embeddings)
     truth = np.array([names.index(recipe.of[samples[row].declared or ""]) for row in rows])
     weights = _source_weights([samples[row] for row in rows])

@@ -67,7 +67,11 @@ class GuardReport:
 
 
 def measure(
-    samples: Sequence[Sample], facts: NDArray[np.float32], recipe: Guard, content: NDArray[np.float32] | None = None, seed: int = 0
+    samples: Sequence[Sample],
+    facts: NDArray[np.float32],
+    recipe: Guard,
+    content: NDArray[np.float32] | None = None,
+    seed: int = 0,
 ) -> GuardReport:
     """Judge `facts` [n, 7] of `samples`; `content` [n, m] are indicators of domain and tags."""
     labels = np.array([sample.label == "ai" for sample in samples])
@@ -112,7 +116,12 @@ def _even(weights: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np
 
 
 def _finding(
-    columns: NDArray[np.float32], labels: NDArray[np.bool_], sources: Sequence[str], weights: NDArray[np.float64], recipe: Guard, seed: int
+    columns: NDArray[np.float32],
+    labels: NDArray[np.bool_],
+    sources: Sequence[str],
+    weights: NDArray[np.float64],
+    recipe: Guard,
+    seed: int,
 ) -> Finding:
     if (columns == columns[:1]).all():
         return Finding(0.5, 0.0, 0.5)  # a constant tells nothing
@@ -158,7 +167,9 @@ def _model(columns: NDArray[np.float32]) -> HistGradientBoostingClassifier | Log
     """Boosted trees for the few facts; a line for the many indicators of content, which trees would learn by heart."""
     if columns.shape[1] > len(GROUPS) * 4:
         return LogisticRegression(C=1.0, max_iter=300)
-    return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, l2_regularization=1.0, random_state=0)
+    return HistGradientBoostingClassifier(
+        max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, l2_regularization=1.0, random_state=0
+    )
 
 
 def content(samples: Sequence[Sample], embeddings: NDArray[np.float32], text_vectors: Path, tags: int) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -25,7 +25,7 @@ def write_plots(samples: Sequence[Sample], guard: GuardReport | None, folder: Pa
     if guard:
         figures["guard.png"] = _guard(guard)
     for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=100, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
+        figure.savefig(folder / name, dpi=100, metadata={"Software": f"matplotlib {mpl.__version__}"})
     return list(figures)
 
 

@@ -63,12 +63,16 @@ def _manifest(source: Source, folder: Path) -> Iterator[Row]:
     for number, line in enumerate(_lines(path, source), start=2):
         if not all(wanted.keeps(line) for wanted in source.where):
             continue
-        fields = {field: line[column] for field, column in source.columns.items()}
+        fields = {field: line[column] for field, column in source.columns.items()} | _corrected(source, line)
         if source.splits and fields.get("split") not in source.splits:
             continue
         if fields.get("label", next(iter(source.labels))) not in source.labels:
             raise DataError(f"{path}:{number}: label {fields['label']!r}; allowed are {', '.join(source.labels)}; correct it")
         yield _row(source, fields)
+
+
+def _corrected(source: Source, line: dict[str, str]) -> dict[str, str]:
+    return {each.field: each.value for each in source.corrections if each.contains in line[each.column]}
 
 
 def _lines(path: Path, source: Source) -> list[dict[str, str]]:
@@ -78,7 +82,7 @@ def _lines(path: Path, source: Source) -> list[dict[str, str]]:
             lines, there = list(reader), set(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    wanted = {*source.columns.values(), *(each.column for each in source.where)}
+    wanted = {*source.columns.values(), *(each.column for each in (*source.where, *source.corrections))}
     if missing := sorted(wanted - there):
         raise DataError(f"{path}:1 has no column {', '.join(missing)}; it has {', '.join(sorted(there))}; change `columns`")
     return lines

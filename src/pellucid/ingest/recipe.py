@@ -34,6 +34,22 @@ class Filter(Recipe):
         return (self.contains is None or self.contains in value) and (not self.one_of or value in self.one_of)
 
 
+class Correction(Recipe):
+    """Set `field` to `value` in the rows whose `column` contains a text: a manifest that is wrong of a known part."""
+
+    column: str
+    contains: str
+    field: str
+    value: str
+
+    @field_validator("field")
+    @classmethod
+    def _known_field(cls, value: str) -> str:
+        if value not in FIELDS:
+            raise ValueError(f"allowed are {', '.join(FIELDS)}")
+        return value
+
+
 class Source(Recipe):
     """Pictures under one root and how to read what is known of them.
 
@@ -50,6 +66,7 @@ class Source(Recipe):
     labels: dict[str, Label] = {"ai": "ai", "real": "real"}
     splits: dict[str, str] = {}
     where: tuple[Filter, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     ship: tuple[str, ...] = ("1",)
     annotations: dict[str, str] = {}
 

@@ -156,9 +156,7 @@ def _with_domains(
     return _State(samples, state.checks, found), figures | {"lacking": lacking}
 
 
-def _guarded(
-    state: _State, recipe: DataRecipe, dataset: Dataset, roots: dict[str, Path], out: Path
-) -> guard.GuardReport | None:
+def _guarded(state: _State, recipe: DataRecipe, dataset: Dataset, roots: dict[str, Path], out: Path) -> guard.GuardReport | None:
     told = recipe.guard
     if told is None:
         return None
@@ -183,6 +181,8 @@ def _guard_rows(samples: Sequence[Sample], recipe: Guard, seed: int) -> list[int
     for label in ("ai", "real"):
         rows = [row for row, sample in enumerate(samples) if sample.split == recipe.split and sample.label == label]
         if not rows:
-            raise DataError(f"split {recipe.split!r} has no {label!r}; the guard needs both labels; add some or leave [guard] out")
+            raise DataError(
+                f"split {recipe.split!r} has no {label!r}; the guard needs both labels; add some or leave [guard] out"
+            )
         chosen += sorted(draw.permutation(rows)[: recipe.per_label].tolist())
     return chosen

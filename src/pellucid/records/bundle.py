@@ -158,7 +158,7 @@ def verify(folder: Path) -> list[Fault]:
 def upgraded(head: Json, to: int = SCHEMA, steps: Mapping[int, Callable[[Json], Json]] = UPGRADES) -> Json:
     """A head of an older schema as one of schema `to`; raises `BundleError` for one that is unknown or newer."""
     while (schema := head.get("schema")) != to:
-        if schema not in steps:
+        if not isinstance(schema, int) or schema not in steps:
             raise BundleError(f"bundle.json has schema {schema}; this version reads up to {to}; update Pellucid or export again")
         head = steps[schema](head)
     return head

@@ -140,7 +140,7 @@ def _what(kind: type[BaseModel], place: Place, error: Mapping[str, Any]) -> str:
 
 def _hint(wrong: str, allowed: Sequence[str]) -> str:
     near = difflib.get_close_matches(wrong, allowed, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}? " if near else ""
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _fields(kind: type[BaseModel], place: Place) -> list[str]:

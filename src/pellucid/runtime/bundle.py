@@ -77,7 +77,7 @@ class LoadedBundle:
 
     def detect(self, tensors: Tensors) -> Floats:
         """Raw logits [n]; `calibration` makes them probabilities."""
-        wanted = {name: _float32(tensors[name]) for name in self.heads.detector.inputs}
+        wanted: Tensors = {name: _float32(tensors[name]) for name in self.heads.detector.inputs}
         return _float32(self.heads.detector.run(wanted)["logit"]).reshape(-1)
 
     def domain(self, embedding: NDArray[np.generic]) -> Floats:

@@ -8,6 +8,7 @@ is kept after every epoch, and a run that was cut off goes on from it.
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,15 +22,15 @@ from tqdm import tqdm
 from pellucid.base.errors import DataError
 from pellucid.nets.caption import CaptionDecoder
 from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, read_checkpoint, write_checkpoint
-from pellucid.records.dataset import Dataset
-from pellucid.records.features import FeatureFolder
-from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, write_vocabulary
-from pellucid.train.caption_data import Captioned, Sentences, load_captioned
+from pellucid.records.dataset import Dataset, read_dataset
+from pellucid.records.features import FeatureFolder, open_features
+from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, words_of, write_vocabulary
+from pellucid.train.caption_data import Captioned, load_captioned
 from pellucid.train.caption_recipe import CaptionerRecipe
 from pellucid.train.caption_reward import CiderReward
 from pellucid.train.caption_state import load_state, restore, save_state
 from pellucid.train.loop import Optimiser, cosine_lr
-from pellucid.train.text import build_vocabulary, words_of
+from pellucid.train.text import build_vocabulary
 
 LENGTH_PARTS = 2
 """A batch's sentences are sorted by length and padded in this many parts."""
@@ -39,7 +40,7 @@ VAL_PICTURES = 250
 
 @dataclass(frozen=True)
 class _Stage:
-    """`epochs` from `first` on; rewarded or not."""
+    """`plan.epochs` from epoch `first` on; rewarded for its own sentences, or made to repeat those of people."""
 
     plan: Optimiser
     first: int
@@ -50,59 +51,87 @@ class _Stage:
         return self.first + self.plan.epochs
 
 
+@dataclass(frozen=True)
+class _Material:
+    """What is trained on and chosen by: pictures with captions, and CIDEr-D against each split's captions."""
+
+    vocabulary: Vocabulary
+    seen: Captioned
+    unseen: Captioned
+    reward: CiderReward
+    judge: CiderReward
+
+
+def run_caption(recipe: CaptionerRecipe, out: Path) -> Path:
+    """What `pellucid train` calls: dataset and features lie under `out`, as the stages before left them."""
+    dataset, features = read_dataset(out / "data" / recipe.dataset), open_features(out / "features")
+    return train_caption(recipe, dataset, features, out / "checkpoints" / recipe.name)
+
+
 def train_caption(recipe: CaptionerRecipe, dataset: Dataset, features: FeatureFolder, out: Path) -> Path:
-    """Train on the split `train`, choose on `val`; the folder of the best checkpoint.
+    """Train on the split `train`, choose on `val`; `out`, the folder of the best checkpoint, with `vocabulary.json`.
 
     Raises `DataError` where a split is empty or a feature lacks, or where `out` holds a run of another recipe.
     """
-    vocabulary, seen, unseen, reward, judge = _prepare(recipe, dataset, features)
+    material = _prepare(recipe, dataset, features)
     origin = Origin("caption", recipe.model_dump(mode="json"), git_commit(), dataset.id, features.key)
     torch.manual_seed(recipe.seed)
-    decoder = CaptionDecoder(recipe.decoder.shape(len(vocabulary.words), recipe.data.max_words), recipe.decoder.rates())
-    decoder.standardise(*seen.spread())
+    decoder = CaptionDecoder(recipe.decoder.shape(len(material.vocabulary.words), recipe.data.max_words), recipe.decoder.rates())
+    decoder.standardise(*material.seen.spread())
     mean = copy.deepcopy(decoder).eval()
     state = load_state(out, origin.recipe)
-    start, best = (state.epochs, state.best) if state else (0, -1.0)
-
+    done, best = (state.epochs, state.best) if state else (0, -1.0)
     for stage in _stages(recipe):
-        if start >= stage.end:
+        if done >= stage.end:
             continue
         adam = torch.optim.AdamW(decoder.parameters(), lr=stage.plan.lr, betas=(0.9, 0.98), weight_decay=stage.plan.weight_decay)
-        if state and start > stage.first:
+        if state and done > stage.first:
             restore(state, decoder, mean, adam)
         elif stage.first:
-            weights = read_checkpoint(out / "best", "caption").weights
-            for net in (decoder, mean):
-                net.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        steps = -(-seen.pictures // stage.plan.batch)
-        for epoch in range(max(start, stage.first), stage.end):
-            torch.manual_seed(recipe.seed * 1000 + epoch)
-            step = (epoch - stage.first) * steps
-            total = 0.0
-            decoder.train()
-            with tqdm(_batches(seen.pictures, stage.plan.batch, recipe.seed + epoch), total=steps, unit="step") as bar:
-                for number, rows in enumerate(bar, start=1):
-                    for group in adam.param_groups:
-                        group["lr"] = stage.plan.lr * cosine_lr(step, stage.plan.epochs * steps, stage.plan.warmup_steps)
-                    adam.zero_grad()
-                    if stage.rewarded:
-                        loss = reward_loss(decoder, seen, rows, reward, vocabulary, recipe.reward.samples)
-                    else:
-                        loss = repeat_loss(decoder, seen, rows, recipe.label_smoothing)
-                    loss.backward()
-                    nn.utils.clip_grad_norm_(decoder.parameters(), stage.plan.clip_norm)
-                    adam.step()
-                    step += 1
-                    _average(mean, decoder, min(stage.plan.average, (1 + step) / (10 + step)))
-                    total += loss.item()
-                    bar.set_description(f"epoch {epoch}: {total / number:.3f}")
-            cider = validate(mean, unseen, judge, vocabulary)
-            tqdm.write(f"epoch {epoch}: loss {total / steps:.3f}; val CIDEr of greedy sentences {cider:.4f}")
+            _take_best(out, decoder, mean)
+        for epoch in range(max(done, stage.first), stage.end):
+            loss = _epoch(recipe, stage, epoch, material, decoder, mean, adam)
+            cider = validate(mean, material.unseen, material.judge, material.vocabulary)
+            tqdm.write(f"epoch {epoch}: loss {loss:.3f}; val CIDEr of greedy sentences {cider:.4f}")
             if cider > best:
                 best = cider
-                _write_best(out / "best", mean, replace(origin, metrics={"val_cider_greedy": cider, "epoch": epoch}), vocabulary)
+                found = replace(origin, metrics={"val_cider_greedy": cider, "epoch": epoch})
+                _write_best(out, mean, found, material.vocabulary)
             save_state(out, origin, epoch + 1, best, decoder, mean, adam)
-    return out / "best"
+    return out
+
+
+def _epoch(
+    recipe: CaptionerRecipe,
+    stage: _Stage,
+    epoch: int,
+    material: _Material,
+    decoder: CaptionDecoder,
+    mean: CaptionDecoder,
+    adam: torch.optim.Optimizer,
+) -> float:
+    """One pass over the pictures in an order drawn from seed and epoch; the mean loss."""
+    torch.manual_seed(recipe.seed * 1000 + epoch)
+    plan, seen, total = stage.plan, material.seen, 0.0
+    steps = math.ceil(seen.pictures / plan.batch)
+    decoder.train()
+    with tqdm(_batches(seen.pictures, plan.batch, recipe.seed + epoch), total=steps, unit="step") as bar:
+        for number, rows in enumerate(bar, start=1):
+            step = (epoch - stage.first) * steps + number
+            for group in adam.param_groups:
+                group["lr"] = plan.lr * cosine_lr(step - 1, plan.epochs * steps, plan.warmup_steps)
+            adam.zero_grad()
+            if stage.rewarded:
+                loss = reward_loss(decoder, seen, rows, material.reward, material.vocabulary, recipe.reward.samples)
+            else:
+                loss = repeat_loss(decoder, seen, rows, recipe.label_smoothing)
+            loss.backward()
+            nn.utils.clip_grad_norm_(decoder.parameters(), plan.clip_norm)
+            adam.step()
+            _average(mean, decoder, min(plan.average, (1 + step) / (10 + step)))
+            total += loss.item()
+            bar.set_description(f"epoch {epoch}: {total / number:.3f}")
+    return total / steps
 
 
 def repeat_loss(decoder: CaptionDecoder, seen: Captioned, rows: list[int], smoothing: float) -> Tensor:
@@ -163,9 +192,7 @@ def validate(decoder: CaptionDecoder, unseen: Captioned, judge: CiderReward, voc
     return sum(scores) / len(scores)
 
 
-def _prepare(
-    recipe: CaptionerRecipe, dataset: Dataset, features: FeatureFolder
-) -> tuple[Vocabulary, Captioned, Captioned, CiderReward, CiderReward]:
+def _prepare(recipe: CaptionerRecipe, dataset: Dataset, features: FeatureFolder) -> _Material:
     train, val = dataset.only("train"), dataset.only("val")
     if not train.samples or not val.samples:
         raise DataError(f"captions need pictures in train and val; there are {len(train.samples)} and {len(val.samples)}")
@@ -173,8 +200,8 @@ def _prepare(
     vocabulary = build_vocabulary(texts, recipe.data.min_count, recipe.decoding.decoding())
     data, pool = recipe.data, recipe.decoder.pool
     seen, unseen = (load_captioned(part, features, vocabulary, data.view, data.max_words, pool) for part in (train, val))
-    rewards = [CiderReward([[words_of(text) for text in s.captions] for s in part.samples]) for part in (train, val)]
-    return vocabulary, seen, unseen, rewards[0], rewards[1]
+    reward, judge = (CiderReward([[words_of(text) for text in s.captions] for s in part.samples]) for part in (train, val))
+    return _Material(vocabulary, seen, unseen, reward, judge)
 
 
 def _stages(recipe: CaptionerRecipe) -> Iterator[_Stage]:
@@ -194,7 +221,13 @@ def _average(mean: nn.Module, decoder: nn.Module, decay: float) -> None:
         kept.lerp_(current, 1 - decay)
 
 
-def _write_best(folder: Path, mean: nn.Module, origin: Origin, vocabulary: Vocabulary) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_vocabulary(vocabulary, folder / "vocabulary.json")
-    write_checkpoint(Checkpoint(origin, {name: tensor.numpy() for name, tensor in mean.state_dict().items()}), folder)
+def _take_best(out: Path, *decoders: CaptionDecoder) -> None:
+    weights = {name: torch.from_numpy(array.copy()) for name, array in read_checkpoint(out, "caption").weights.items()}
+    for decoder in decoders:
+        decoder.load_state_dict(weights)
+
+
+def _write_best(out: Path, mean: nn.Module, origin: Origin, vocabulary: Vocabulary) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_vocabulary(vocabulary, out / "vocabulary.json")
+    write_checkpoint(Checkpoint(origin, {name: tensor.numpy() for name, tensor in mean.state_dict().items()}), out)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pellucid.nets.caption import pool_patches
 from pellucid.records.dataset import Dataset
 from pellucid.records.features import FeatureFolder
-from pellucid.runtime.vocabulary import BEGIN, END, PAD, Vocabulary
-from pellucid.train.text import words_of
+from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, words_of
 
 POOL_AT_ONCE = 256
 """Pictures pooled in one go, so that float32 copies stay small."""
@@ -67,18 +67,15 @@ def load_captioned(
     """Captions longer than `max_words` lose their tail and their end mark. Raises `DataError` where a feature lacks."""
     arrays = features.load(view, [sample.id for sample in dataset.samples], ("patches", "embedding"))
     index = {word: number for number, word in enumerate(vocabulary.words)}
-    captions = tuple(
-        tuple(_numbers(text, index, max_words) for text in sample.captions) for sample in dataset.samples
-    )
+    captions = tuple(tuple(_numbers(text, index, max_words) for text in sample.captions) for sample in dataset.samples)
     return Captioned(_pooled(arrays["patches"], pool), torch.from_numpy(arrays["embedding"]), captions)
 
 
 def _numbers(text: str, index: dict[str, int], max_words: int) -> tuple[int, ...]:
-    unknown = 3
-    return (BEGIN, *[index.get(word, unknown) for word in words_of(text)], END)[: max_words + 2]
+    return (BEGIN, *[index.get(word, UNKNOWN) for word in words_of(text)], END)[: max_words + 2]
 
 
-def _pooled(patches: np.ndarray, pool: int) -> Tensor:
+def _pooled(patches: NDArray[np.generic], pool: int) -> Tensor:
     parts = [
         pool_patches(torch.from_numpy(patches[start : start + POOL_AT_ONCE]).float(), pool).half()
         for start in range(0, len(patches), POOL_AT_ONCE)

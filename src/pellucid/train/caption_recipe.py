@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pellucid.nets.caption import DecoderShape, Dropout
+from pellucid.records.recipe import Recipe
 from pellucid.runtime.vocabulary import Decoding
 from pellucid.train.loop import Optimiser
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CaptionData(_Part):
+class CaptionData(Recipe):
     """`view` and the number of times a word must be seen to be known; longer captions are cut at `max_words`."""
 
     view: str = "caption"
@@ -23,7 +20,7 @@ class CaptionData(_Part):
     max_words: int = Field(default=18, ge=4)
 
 
-class Decoder(_Part):
+class Decoder(Recipe):
     """Shape of `nets.caption.CaptionDecoder`; `pool` x `pool` patches become one token (1, 2 or 7)."""
 
     width: int = Field(gt=0)
@@ -42,7 +39,7 @@ class Decoder(_Part):
         return Dropout(self.dropout, self.attention_dropout, self.token_dropout)
 
 
-class Reward(_Part):
+class Reward(Recipe):
     """Self-critical sequence training (arXiv 1612.00563): `samples` sentences a picture, rewarded with CIDEr-D.
 
     `optimiser.batch` counts pictures. Zero epochs leave it out.
@@ -52,7 +49,7 @@ class Reward(_Part):
     optimiser: Optimiser | None = None
 
 
-class Search(_Part):
+class Search(Recipe):
     """How the served decoder looks for its sentence; written into `vocabulary.json` (`runtime.vocabulary.Decoding`)."""
 
     beams: int = Field(ge=1)
@@ -67,7 +64,7 @@ class Search(_Part):
         return Decoding(**self.model_dump())
 
 
-class CaptionerRecipe(_Part):
+class CaptionerRecipe(Recipe):
     kind: Literal["caption"]
     name: str
     dataset: str

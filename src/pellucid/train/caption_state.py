@@ -1,7 +1,7 @@
 """The state of a captioner run between epochs, so that one that was cut off goes on where it stopped.
 
-    RUN/best/       the checkpoint to export (averaged weights, vocabulary.json)
-    RUN/state-K/    weights, averaged weights and optimiser after K epochs; older ones are removed once it is whole
+RUN/           the best checkpoint so far (averaged weights) with vocabulary.json: what is exported
+RUN/state-K/    weights, averaged weights and optimiser after K epochs; older ones are removed once it is whole
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pellucid.runtime.vocabulary import SPECIAL, Decoding, Vocabulary
-from pellucid.runtime.vocabulary import words_of as words_of
+from pellucid.runtime.vocabulary import SPECIAL, Decoding, Vocabulary, words_of
 
 
 def build_vocabulary(captions: Iterable[str], min_count: int, decoding: Decoding) -> Vocabulary:

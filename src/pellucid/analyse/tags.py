@@ -1,0 +1,41 @@
+"""Scores of the tag head → the tags a person is shown: each thing once, only where it is sure enough, the surest first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from pellucid.records.heads import TagSet, TagSource
+from pellucid.records.report import Tag
+
+Score = tuple[str, float, TagSource]
+# Keeps the mean of log-odds finite where a head says exactly 0 or 1.
+EDGE = 1e-7
+
+
+def choose_tags(scores: Sequence[Score], spec: TagSet, limit: int | None = None) -> list[Tag]:
+    """At most `limit` (the tag set's own where None) tags, highest score first, no name twice.
+
+    `scores` are (name, score, source) in the order of `spec`. A tag is shown if one of its heads reaches its threshold; its score
+    is that of both heads together (`merged_scores`), its source the head that is surer.
+    """
+    merged = merged_scores(scores)
+    heads: dict[str, list[Score]] = {}
+    for score, entry in zip(scores, spec.tags, strict=True):
+        if entry.threshold is not None and score[1] >= entry.threshold:
+            heads.setdefault(score[0], []).append(score)
+    tags = [Tag(name=name, score=merged[name], source=max(found, key=lambda one: one[1])[2]) for name, found in heads.items()]
+    return sorted(tags, key=lambda tag: (-tag.score, tag.name))[: spec.at_most if limit is None else limit]
+
+
+def merged_scores(scores: Iterable[Score]) -> dict[str, float]:
+    """name → probability; where both heads know a name, the mean of their log-odds."""
+    by_name: dict[str, list[float]] = {}
+    for name, score, _ in scores:
+        by_name.setdefault(name, []).append(score)
+    return {name: found[0] if len(found) == 1 else _mean(found) for name, found in by_name.items()}
+
+
+def _mean(scores: Sequence[float]) -> float:
+    odds = [math.log(score / (1 - score)) for score in (min(max(score, EDGE), 1 - EDGE) for score in scores)]
+    return 1 / (1 + math.exp(-sum(odds) / len(odds)))

@@ -1,0 +1,41 @@
+"""Labelled pictures and recipes made by code, for the tests of ingest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pellucid.ingest.checks import Check
+from pellucid.ingest.recipe import DataRecipe, Duplicates, Guard, Weights
+from pellucid.records.dataset import Sample
+from tests.pictures import saved, scene
+
+RULE = Duplicates(near_bits=31, same_bits=8, min_quality=50, precedence=("test", "val", "online", "train"))
+EVEN = Weights(power=0.5, balance_limit=4)
+
+
+def sample(name, split="train", label="real", **more):
+    known = {"root": "pictures", "path": f"{name}.png", "sha256": name, "source": "made", "licence": "CC0"}
+    return Sample(id=name, split=split, label=label, **(known | more))
+
+
+def check(pdq="", quality=100, **more):
+    return Check(sha256="", width=64, height=64, format="PNG", bytes=100, pdq=pdq, quality=quality, **more)
+
+
+def recipe(**more):
+    source = {"root": "pictures", "reader": "folders", "constants": {"source": "made", "licence": "CC0"}}
+    known = {"name": "made", "sources": [source], "duplicates": RULE, "shares": {"train": 0.5, "val": 0.2, "test": 0.3}}
+    return DataRecipe.model_validate(known | more)
+
+
+def guard(chain="equalised", **more):
+    known = {"chain": chain, "limit": 0.6, "per_label": 400, "folds": 4, "repeats": 3, "weights": EVEN}
+    return Guard.model_validate(known | more)
+
+
+def fill(folder: Path, label: str, count: int, seed: int, size=(96, 96), kind="PNG", **options) -> None:
+    """`count` scenes of `size` under `folder`/`label`."""
+    (folder / label).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        content = saved(scene(*size, seed + number), kind, **options)
+        (folder / label / f"{seed + number}.{kind.lower()}").write_bytes(content)
