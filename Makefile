@@ -14,7 +14,7 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve install test check fix lint types imports bench proof bundle wheel clean
+.PHONY: help serve install test check fix lint types imports bench proof bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -29,8 +29,8 @@ test: check ## set up everything, then lint, types, imports and all tests
 check: lint types imports ## lint, spelling, types, import contracts, dependencies
 
 lint: $(VENV)/dev.stamp
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/typos
 
 types: $(VENV)/dev.stamp
@@ -41,26 +41,34 @@ imports: $(VENV)/dev.stamp
 	$(BIN)/deptry .
 
 fix: $(VENV)/dev.stamp ## let the linters repair what they can
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 install: $(VENV)/dev.stamp ## set up everything and do nothing else
 
 bench: $(VENV)/dev.stamp ## measure the service on this machine beside the bare encoder loop
 	$(BIN)/python benchmarks/service.py
 
-proof: $(VENV)/dev.stamp ## evaluate the shipped bundle as `pellucid evaluate` does (needs ROOTS)
-	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml $(ROOTS) --out $(OUT)
+proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test splits included (needs OUT/data of `make bundle`)
+	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml --final --root bundle=src/pellucid/defaults/bundle --out $(OUT)
 
-bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to a bundle (needs ROOTS; hours on 2 cores)
+# Roots: weights (a folder `clip`), pictures (for the int8 scales), full, archive, models (text vectors), wheels (safety model).
+bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles/embedded-1 (needs ROOTS; hours on 2 cores)
+	mkdir -p $(OUT)/features
 	$(BIN)/pellucid export $(RECIPES)/encoder.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid ingest $(RECIPES)/detection-data.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid ingest $(RECIPES)/caption-data.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid ingest $(RECIPES)/detection-data.toml $(ROOTS) --root encoder=$(OUT)/encoder --root features=$(OUT)/features \
+		--out $(OUT)/data/detection-data
+	$(BIN)/pellucid ingest $(RECIPES)/caption-data.toml $(ROOTS) --out $(OUT)/data/caption-data
 	$(BIN)/pellucid train $(RECIPES)/detector.toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid train $(RECIPES)/captioner.toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid train $(RECIPES)/tags.toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid export $(RECIPES)/bundle.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid bundle verify $(OUT)/bundles/embedded-1
+	$(BIN)/pellucid evaluate $(RECIPES)/evaluation-val.toml $(ROOTS) --out $(OUT)
+
+ship: ## put OUT/bundles/embedded-1 into the package
+	rm -rf src/pellucid/defaults/bundle
+	cp -R $(OUT)/bundles/embedded-1 src/pellucid/defaults/bundle
 
 wheel: $(VENV)/plain.stamp ## build dist/pellucid-*.whl, the default bundle inside
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -237,7 +237,7 @@ def png_of_size(width: int, height: int) -> bytes:
 def png_bomb(width: int = 30_000, height: int = 30_000) -> bytes:
     """A whole 1-bit PNG of so many pixels: small as a file, huge when decoded."""
     row = bytes(1 + (width + 7) // 8)
-    packer = zlib.compressobj(9)
+    packer = zlib.compressobj(1)
     body = b"".join(packer.compress(row * 1000) for _ in range(height // 1000)) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
@@ -303,7 +303,7 @@ def jpeg_of_many_scans(scans: int = 2000) -> bytes:
     return plain[:last] + plain[last:-2] * scans + plain[-2:]
 
 
-def gif_of_tiny_blocks(blocks: int = 3_000_000) -> bytes:
+def gif_of_tiny_blocks(blocks: int = 500_000) -> bytes:
     """A GIF with a comment of one-byte blocks, each an object to a reader that collects them."""
     plain = saved(flat(), "GIF")
     at = 13 + (3 << (plain[10] & 7) + 1 if plain[10] & 0x80 else 0)

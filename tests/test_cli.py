@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -146,17 +147,10 @@ def test_a_changed_bundle_is_refused_with_the_file_named(
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A real `pellucid serve` with the tiny bundle, and its port."""
-    command = [
-        sys.executable,
-        "-c",
-        "from pellucid.cli import main; main()",
-        "serve",
-        "--port",
-        "0",
-        "--data",
-        str(tmp_path / "data"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    start = "from pellucid.cli import main; main()"
+    command = [sys.executable, "-c", start, "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True) as process:
         assert process.stdout is not None
         greeting = [process.stdout.readline() for _ in range(3)]
         found = re.search(r"http://127\.0\.0\.1:(\d+)", greeting[0])
@@ -169,21 +163,21 @@ def service(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 def test_serve_answers_and_on_sigterm_still_answers_what_it_accepted(service: tuple[subprocess.Popen[str], int]) -> None:
     process, port = service
-    first = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    first.request("POST", "/v1/analyses", body=jpeg())
-    assert first.getresponse().status == 200
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as first:
+        first.request("POST", "/v1/analyses", body=jpeg())
+        assert first.getresponse().status == 200
 
-    second = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     body = jpeg(seed=5)
-    second.putrequest("POST", "/v1/analyses")
-    second.putheader("Content-Length", str(len(body)))
-    second.endheaders(body[:100])
-    time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    second.send(body[100:])
-    answer = second.getresponse()
-    assert (answer.status, json.loads(answer.read())["image"]["format"]) == (200, "JPEG")
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as second:
+        second.putrequest("POST", "/v1/analyses")
+        second.putheader("Content-Length", str(len(body)))
+        second.endheaders(body[:100])
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        second.send(body[100:])
+        answer = second.getresponse()
+        assert (answer.status, json.loads(answer.read())["image"]["format"]) == (200, "JPEG")
     process.wait(30)
 
 

@@ -49,10 +49,13 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     folder = settings.bundle or shipped("bundle")
     bundle = LoadedBundle.open(folder, settings.model_threads)
     # A site's own policy may only ask for tags that this bundle has; the shipped one leaves rules idle where they lack.
-    policy = load_policy(settings.policy, {tag.name for tag in bundle.tag_set.tags} if settings.policy and bundle.tag_set else None)
+    policy = load_policy(
+        settings.policy, {tag.name for tag in bundle.tag_set.tags} if settings.policy and bundle.tag_set else None
+    )
     how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
     analyser = Analyser(bundle, policy, how, observe)
-    return Engine(analyser, (describe(bundle.head, bundle.thresholds, how.channel),), analyser.heatmap, analyser.close)
+    models = (describe(bundle.head, bundle.thresholds, how.channel),)
+    return Engine(analyser, models, analyser.heatmap, analyser.close)
 
 
 def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[], Engine]:

@@ -71,7 +71,7 @@ def serve(
 @app.command()
 def analyse(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH…", help="Pictures, and folders of them (hidden files are left out).")
+        list[Path], typer.Argument(metavar="PATH", help="Pictures, and folders of them (hidden files are left out).")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One report a line.")] = False,
     bundle: BundleOption = None,

@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from pellucid.analyse.analyser import Analyser, AnalyserSettings
-from pellucid.analyse.moderation import Policy, load_policy
+from pellucid.analyse.moderation import Policy
 from pellucid.base.errors import NotAnImage, Unavailable
-from pellucid.base.settings import shipped
 from pellucid.records.bundle import Thresholds
 from pellucid.records.report import Missing, Report
 from pellucid.runtime.bundle import LoadedBundle
@@ -37,7 +36,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> LoadedBundle:
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_policy(shipped("policies") / "moderation.toml")
+    gore = {"name": "gore", "decision": "block", "reason": "Gore.", "when": {"all": [{"score": "gore", "at_least": 0.9}]}}
+    made = {"name": "made", "decision": "limit", "reason": "Marked.", "when": {"all": [{"verdict": ["generated"]}]}}
+    return Policy.model_validate(
+        {"name": "test", "version": 1, "rules": [gore, made, {"name": "default", "decision": "allow", "reason": "Harmless."}]}
+    )
 
 
 @pytest.fixture
@@ -90,6 +93,7 @@ def test_answers_every_part(bundle: LoadedBundle, started: Callable[..., Analyse
     assert report.inference.slice.endswith("/large")
     assert report.caption is not None
     assert report.moderation is not None
+    assert (report.moderation.decision, report.moderation.policy) == ("allow", "test@1")
     assert report.image.pdq is not None
     assert report.model.bundle == bundle.head.label
     assert report.timing_ms.keys() == PARTS | {"total"}
@@ -229,8 +233,22 @@ def test_without_the_encoder_the_file_is_still_answered_and_nothing_accused(
 def test_a_smaller_bundle_answers_what_it_can(tmp_path: Path, started: Callable[..., Analyser]) -> None:
     make_tiny_bundle(tmp_path, without=("tags", "safety", "caption"))
     report = started(LoadedBundle.open(tmp_path, threads=1)).analyse(jpeg()).report
-    assert reasons(report) == dict.fromkeys(("tags", "moderation", "caption"), "this bundle has no such part")
+    lacking = reasons(report)
+    assert {part: lacking[part] for part in ("tags", "caption")} == dict.fromkeys(
+        ("tags", "caption"), "this bundle has no such part"
+    )
+    assert lacking.keys() == {"tags", "caption", "moderation"}
     assert report.inference is not None
+
+
+def test_without_safety_scores_nothing_is_allowed_but_other_rules_hold(
+    bundle: LoadedBundle, started: Callable[..., Analyser]
+) -> None:
+    unsafe = started(with_head(bundle, safety=Edge(bundle.heads.safety, broken)))  # type: ignore[arg-type]
+    assert "nothing is allowed" in reasons(unsafe.analyse(jpeg()).report)["moderation"]
+    marked = unsafe.analyse(jpeg(), declared="generated").report
+    assert marked.moderation is not None
+    assert marked.moderation.rule == "made"
 
 
 def test_what_is_no_picture_is_raised(bundle: LoadedBundle, started: Callable[..., Analyser]) -> None:

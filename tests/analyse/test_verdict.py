@@ -57,6 +57,12 @@ def test_a_claim_of_ai_is_enough_and_names_its_source():
     assert "png-text:parameters" in verdict.text
 
 
+def test_an_uploaders_declaration_is_enough_and_is_called_one():
+    declared = Evidence(kind="claim", source="uploader", says="edited", state="declared")
+    verdict = decide(None, [declared])
+    assert (verdict.label, verdict.text) == ("edited", "Declared as edited with AI by its uploader.")
+
+
 def test_a_camera_claim_moves_nothing():
     high = judge(AT + 5, (), "photo/large", PLAIN, THRESHOLDS)
     assert decide(high, [claim("captured", "exif:camera")]) == decide(high, [])
@@ -76,7 +82,15 @@ def test_interval_encloses_the_probability(logit, others, name):
 
 
 inferences = st.one_of(
-    st.none(), st.builds(judge, logits, st.lists(logits, max_size=3), st.sampled_from(["photo/large", "art/small"]), st.just(PLAIN), st.just(THRESHOLDS))
+    st.none(),
+    st.builds(
+        judge,
+        logits,
+        st.lists(logits, max_size=3),
+        st.sampled_from(["photo/large", "art/small"]),
+        st.just(PLAIN),
+        st.just(THRESHOLDS),
+    ),
 )
 claims = st.lists(st.builds(claim, st.sampled_from(["generated", "edited", "captured", "none", "unknown"])), max_size=4)
 

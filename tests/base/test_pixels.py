@@ -222,9 +222,9 @@ def test_of_an_animation_the_first_frame_is_judged_and_said_so(file_format: str)
 
 def test_ten_thousand_frames_cost_as_much_as_one() -> None:
     data = pictures.gif_of_many_frames(10_000)
-    start = time.process_time()
+    start = time.thread_time()
     assert "animated: the first frame was judged" in decode(data).notes
-    assert time.process_time() - start < 0.1
+    assert time.thread_time() - start < 0.1
 
 
 @pytest.mark.parametrize("make", [pictures.png_with_text_bomb, pictures.png_with_profile_bomb, pictures.jpeg_with_exif_bomb])
@@ -243,13 +243,13 @@ def test_a_bomb_of_pixels_is_refused_before_it_goes_off() -> None:
     assert peak_mib() - before < 10
 
 
-def test_a_comment_of_millions_of_blocks_is_refused_quickly() -> None:
+def test_a_comment_of_very_many_blocks_is_refused_quickly() -> None:
     data = pictures.gif_of_tiny_blocks()
-    before, start = peak_mib(), time.process_time()
+    before, start = peak_mib(), time.thread_time()
     with pytest.raises(BrokenImage):
         decode(data)
     assert peak_mib() - before < 30
-    assert time.process_time() - start < 3
+    assert time.thread_time() - start < 1
 
 
 def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:

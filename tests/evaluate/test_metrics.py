@@ -32,4 +32,10 @@ def test_auc_needs_both_labels():
 
 
 def test_a_rate_keeps_its_counts():
-    assert rate(1, 100) == {"count": 1, "of": 100, "rate": 0.01, "upper": pytest.approx(0.0466, abs=1e-3), "lower": pytest.approx(0.0005, abs=1e-3)}
+    assert rate(1, 100) == {
+        "count": 1,
+        "of": 100,
+        "rate": 0.01,
+        "upper": pytest.approx(0.0466, abs=1e-3),
+        "lower": pytest.approx(0.0005, abs=1e-3),
+    }

@@ -25,7 +25,7 @@ def test_the_shipped_detection_recipe_guards_the_served_chain():
 def test_names_the_line_of_a_mistake(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text((RECIPES / "detection-data.toml").read_text().replace("per_label = 3000", "per_lable = 3000"))
-    with pytest.raises(ConfigError, match=r"recipe.toml:\d+: guard.per_lable: there is no such key; did you mean 'per_label'"):
+    with pytest.raises(ConfigError, match=r"recipe.toml:\d+: guard.per_lable: there is no such key; did you mean .?per_label"):
         load_recipe(path, DataRecipe)
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, settings
-from schemathesis import Case
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import APIOperation, Case
 from starlette.testclient import TestClient
 
 from pellucid.app import create_app
@@ -28,37 +27,32 @@ EXAMPLES = json.loads((files("pellucid.serve") / "examples.json").read_text())
 ALLOWED = (200, 400, 404, 408, 413, 415, 422, 503)
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    engine = Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG")
-    return create_app(Settings(data_dir=tmp_path_factory.mktemp("contract")), engine)
+# The document needs no folder; the folder of a run is given in `client`.
+KEY = "0123456789abcdef"
+APP = create_app(Settings(api_keys=(KEY,)), Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG"))
+API = schemathesis.openapi.from_asgi("/openapi.json", APP)
+API.config.checks.positive_data_acceptance.expected_statuses = [str(status) for status in ALLOWED]
+CALLS = [found.ok() for found in API.get_all_operations()]
 
 
 @pytest.fixture(scope="module")
-def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app) as client:
-        yield client
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("contract"))
+        with TestClient(APP) as client:
+            yield client
 
 
-@pytest.fixture(scope="module")
-def api(app: FastAPI, client: TestClient) -> Any:
-    return schemathesis.openapi.from_asgi("/openapi.json", app)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.label)
+def test_answers_as_it_documents(call: APIOperation, client: TestClient) -> None:
+    @given(case=call.as_strategy())
+    @settings(max_examples=10, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
+    def ask(case: Case) -> None:
+        answer = case.call(headers={"Authorization": f"Bearer {KEY}"})
+        assert answer.status_code in ALLOWED
+        case.validate_response(answer)
 
-
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@settings(
-    max_examples=12,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],
-)
-def test_answers_as_it_documents(case: Case) -> None:
-    answer = case.call()
-    assert answer.status_code in ALLOWED
-    case.validate_response(answer)
+    ask()
 
 
 def test_is_openapi_3_1_and_documents_an_error_for_every_call(client: TestClient) -> None:

@@ -92,8 +92,9 @@ def test_every_figure_is_documented_and_no_other() -> None:
         line.split("`")[1] for line in (DOCS / "metrics.md").read_text().splitlines() if line.startswith("| `pellucid_")
     }
     families = text_string_to_metric_families(Metrics().exposition().decode())
-    counters = {family.name + ("_total" if family.type == "counter" else "") for family in families}
-    assert {name for name in counters if name.startswith("pellucid_")} == documented
+    names = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    # The library writes beside each figure when it was first counted.
+    assert {name for name in names if name.startswith("pellucid_") and not name.endswith("_created")} == documented
 
 
 def test_the_page_to_try_it_on_needs_nothing_from_elsewhere(client: TestClient) -> None:

@@ -11,7 +11,8 @@ RECIPE = DetectorRecipe.model_validate(
     {
         "kind": "detector", "name": "tiny", "dataset": "none", "seed": 3, "label_smoothing": 0.02,
         "data": {"views": ["clean"], "splits": ["train"]},
-        "head": {"parts": ["class_tokens"], "layers": [4, 12], "width": 4, "hidden": 8, "dropout": 0.1, "layer_dropout": 0.1, "members": 2},
+        "head": {"parts": ["class_tokens"], "layers": [4, 12], "width": 4, "hidden": 8, "dropout": 0.1, "layer_dropout": 0.1,
+                 "members": 2},
         "optimiser": {"epochs": 12, "batch": 32, "lr": 3e-3, "weight_decay": 0.01, "warmup_steps": 5, "average": 0.9},
         "calibration": {"folds": 2, "prior": 0.1},
         "verdict": {"budget_per_10000": 100, "near_below": 1, "near_above": 1, "reencodings": ["jpeg60"]},

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -32,7 +31,18 @@ from pellucid.analyse.parts import Parts, Started
 from pellucid.analyse.tags import choose_tags, merged_scores
 from pellucid.base.ids import new_id
 from pellucid.base.pixels import Limits, Picture, decode
-from pellucid.records.report import Caption, Evidence, ImageFacts, Inference, Missing, Model, Moderation, Report, Tag, VerdictLabel
+from pellucid.records.report import (
+    Caption,
+    Evidence,
+    ImageFacts,
+    Inference,
+    Missing,
+    Model,
+    Moderation,
+    Report,
+    Tag,
+    VerdictLabel,
+)
 from pellucid.runtime.batcher import Batcher, Observe
 from pellucid.runtime.bundle import LoadedBundle
 from pellucid.runtime.reencode import RE_ENCODINGS
@@ -102,6 +112,7 @@ class Analyser:
         self, bundle: LoadedBundle, policy: Policy, settings: AnalyserSettings | None = None, observe: Observe | None = None
     ) -> None:
         self.bundle, self.policy, self.settings = bundle, policy, settings or AnalyserSettings()
+        self._model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
         self._captions = self.settings.captions and bundle.heads.caption is not None
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
         self._encoder: Batcher[Floats, Tensors] = Batcher(
@@ -127,16 +138,15 @@ class Analyser:
         evidence = [*_declaration(declared), *(parts.finish(claims) or [])]
         judged = parts.finish(inference)
         decided = verdict.decide(judged, evidence)
-        domain = seen.domain if seen else None
-        asked = partial(self._moderate, parts.finish(safety), scores, decided.label, domain)
-        moderation = parts.finish(parts.start("moderation", asked))
+        domain, unsafe = seen.domain if seen else None, parts.finish(safety)
+        moderation = parts.finish(parts.start("moderation", lambda: self._moderate(unsafe, scores, decided.label, domain)))
         image = parts.finish(facts) or plain_facts(picture)
         text = parts.finish(caption)
         parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
         report = Report(
             id=new_id(), created=datetime.now(UTC).isoformat(timespec="milliseconds"), source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
-            caption=text, tags=chosen, moderation=moderation, model=self._model(), missing=parts.missing,
+            caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),
         )  # fmt: skip
         return Analysis(report, seen.detect["embedding"].astype(np.float32) if seen else None)
@@ -221,12 +231,11 @@ class Analyser:
     def _moderate(
         self, safety: dict[str, float] | None, tags: dict[str, float], label: VerdictLabel, domain: str | None
     ) -> Moderation | Missing:
-        if safety is None:
-            return Missing(part="moderation", reason="the safety model did not answer" if self.bundle.heads.safety else NO_PART)
-        return moderate(self.policy, tags | safety, label, domain)
-
-    def _model(self) -> Model:
-        return Model(bundle=self.bundle.head.label, channel=self.settings.channel, use=self.bundle.head.use)
+        """Without safety scores a rule may still limit, review or block, but nothing is allowed."""
+        found = moderate(self.policy, tags | (safety or {}), label, domain)
+        if safety is None and found.decision == "allow":
+            return Missing(part="moderation", reason="there are no scores of a safety model, and nothing is allowed without them")
+        return found
 
 
 def plain_facts(picture: Picture) -> ImageFacts:

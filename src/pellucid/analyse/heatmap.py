@@ -1,4 +1,4 @@
-"""Which regions the detector's score leans on, by hiding one after the other (occlusion; Zeiler and Fergus 2014, arXiv 1311.2901).
+"""Which regions the detector's score leans on, by hiding one after the other (occlusion; Zeiler and Fergus, arXiv 1311.2901).
 
 An aid to a moderator's eye and not proof: it says where the score comes from, not where the picture was made up. Its worth
 is measured: hiding its hottest fifth must move the score more than hiding a random fifth (`evaluate/heatmap.py`).
@@ -28,7 +28,9 @@ STRONGEST_TINT = 0.6
 def attribution(view: Image.Image, spec: ViewSpec, score: Scorer) -> Floats:
     """How far the logit falls when each of 7 x 7 cells of `view` is hidden: [7, 7], positive where the cell spoke for AI."""
     grid = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)
-    return (score(to_tensor(view, spec)[None])[0] - hidden_scores(view, [grid == cell for cell in grid.flat], spec, score)).reshape(grid.shape)
+    hidden = hidden_scores(view, [grid == cell for cell in grid.flat], spec, score)
+    falls: Floats = score(to_tensor(view, spec)[None])[0] - hidden
+    return falls.reshape(grid.shape)
 
 
 def hidden_scores(view: Image.Image, masks: list[NDArray[np.bool_]], spec: ViewSpec, score: Scorer) -> Floats:

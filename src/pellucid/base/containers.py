@@ -14,7 +14,7 @@ from itertools import islice
 
 MAX_PARTS = 4096
 MAX_CHUNKS = 1 << 16
-MAX_SUB_BLOCKS = 1 << 20
+MAX_SUB_BLOCKS = 1 << 18
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 SOS, EOI, SOI = 0xDA, 0xD9, 0xD8

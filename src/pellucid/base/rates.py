@@ -8,7 +8,7 @@ CONFIDENCE = 0.95
 
 
 def upper_bound(hits: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The largest rate under which seeing `hits` or fewer of `trials` still has probability 1 - confidence. 1 where trials is 0."""
+    """The largest rate under which `hits` or fewer of `trials` still have probability 1 - confidence. 1 where trials is 0."""
     if trials == 0 or hits >= trials:
         return 1.0
     low, high = hits / trials, 1.0
@@ -29,7 +29,11 @@ def _cumulative(hits: int, trials: int, rate: float) -> float:
     if rate >= 1:
         return 0.0
     logs = (
-        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * math.log(rate) + (trials - k) * math.log1p(-rate)
+        math.lgamma(trials + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(trials - k + 1)
+        + k * math.log(rate)
+        + (trials - k) * math.log1p(-rate)
         for k in range(hits + 1)
     )
     return math.fsum(math.exp(value) for value in logs)

@@ -41,7 +41,12 @@ def controls(bundle: LoadedBundle, train: Judged, test: Judged, seed: int) -> di
 def _metadata(samples: Sequence[Sample]) -> NDArray[np.float64]:
     return np.array(
         [
-            [sample.width / max(1, sample.height), sample.width, sample.height, 8 * sample.bytes / max(1, sample.width * sample.height)]
+            [
+                sample.width / max(1, sample.height),
+                sample.width,
+                sample.height,
+                8 * sample.bytes / max(1, sample.width * sample.height),
+            ]
             + [float(sample.format == name) for name in FORMATS]
             for sample in samples
         ]

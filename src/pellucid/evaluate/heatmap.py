@@ -19,7 +19,7 @@ RANDOM_MASKS = 5
 
 
 def deletion(bundle: LoadedBundle, images: Sequence[Image.Image], seed: int) -> dict[str, Any]:
-    """Mean fall of the logit over `images` for the hottest 20 % of cells and for random 20 %, and how often the first is larger."""
+    """Mean fall of the logit for the hottest 20 % of cells and for random 20 %, and how often the first is larger."""
     draw = np.random.default_rng(seed)
     count = round(SHARE * CELLS * CELLS)
     falls = np.array([_falls(bundle, image, count, draw) for image in tqdm(images, unit="heat map")])

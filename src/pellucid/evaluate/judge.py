@@ -19,7 +19,7 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class Judged:
-    """Samples of one split and tier with the bundle's answers, row by row. `probability` and `embedding` are arrays [n], [n, 512]."""
+    """Samples of one split and tier with the bundle's answers, row by row: `probability` [n], `embedding` [n, 512]."""
 
     samples: tuple[Sample, ...]
     labels: NDArray[np.bool_]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ from pellucid.records.evaluation import Evaluation
 
 BINS = 10
 Row = Sequence[object]
+BREAKDOWNS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "Real pictures called generated, by source": lambda one: one["accused"]["by_source"],
+    "Real pictures called generated, by domain": lambda one: one["accused_by_domain"],
+    "Recall by generator": lambda one: one.get("recall_by_generator", {}),
+}
 
 
 def write_report(record: Evaluation, judged: Mapping[str, Judged], folder: Path) -> None:
@@ -49,7 +54,8 @@ def percent(measured: Mapping[str, Any]) -> str:
 def _lines(record: Evaluation) -> Iterator[str]:
     yield f"# Evaluation of `{record.bundle}`"
     yield ""
-    yield f"{'Final' if record.final else 'For choosing'}, {record.created}. Command: `{record.command}`. Machine: {record.machine}."
+    purpose = "Final" if record.final else "For choosing"
+    yield f"{purpose}, {record.created}. Command: `{record.command}`. Machine: {record.machine}."
     yield f"Code: {record.git_commit}. Data: {', '.join(f'{name} {found}' for name, found in record.datasets.items())}."
     yield ""
     if "detection" in record.sections:
@@ -67,18 +73,21 @@ def _lines(record: Evaluation) -> Iterator[str]:
 def _detection(sections: Mapping[str, Any]) -> Iterator[str]:
     yield "## Detection"
     yield ""
-    yield "Rates are counted, with their one-sided 95 % bound; `unsure` counts as missed. ECE as if 1 % and 10 % of pictures were AI."
+    yield "Rates with their one-sided 95 % bound; `unsure` counts as missed. ECE as if 1 % and 10 % of pictures were AI."
     yield ""
     rows = []
     for name, one in sections.items():
         ece = [f"{part['ece']} [{part['interval'][0]}, {part['interval'][1]}]" for part in one.get("calibration", {}).values()]
         recall = percent(one["recall"]) if "recall" in one else None
         rows.append(
-            (name, one["pictures"]["ai"], one["pictures"]["real"], one.get("auc"), one.get("auc_interval"), percent(one["accused"]), recall)
-            + (percent(one["unsure_real"]), one.get("balanced_accuracy"), "; ".join(ece))
-        )
+            [
+                name, one["pictures"]["ai"], one["pictures"]["real"], one.get("auc"), one.get("auc_interval"), percent(one["accused"]),
+                recall, percent(one["unsure_real"]), one.get("balanced_accuracy"), "; ".join(ece),
+            ]
+        )  # fmt: skip
     yield from table(
-        ("split/tier", "AI", "real", "AUC", "95 %", "real called generated", "recall", "real unsure", "balanced accuracy", "ECE"), rows
+        ("split/tier", "AI", "real", "AUC", "95 %", "real called generated", "recall", "real unsure", "balanced accuracy", "ECE"),
+        rows,
     )
     yield "![ROC](roc.png) ![Reliability](reliability.png) ![Accused](accused.png)"
     yield ""
@@ -93,13 +102,12 @@ def _detection(sections: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _by_source(sections: Mapping[str, Any]) -> Iterator[str]:
-    for title, key in (("Real pictures called generated, by source", "by_source"), ("by domain", "accused_by_domain"), ("Recall by generator", "recall_by_generator")):  # fmt: skip
+    for title, found_in in BREAKDOWNS.items():
         yield f"### {title}"
         yield ""
         rows = []
         for name, one in sections.items():
-            found = one["accused"].get(key) if key == "by_source" else one.get(key)
-            rows += [(name, what, percent(counts)) for what, counts in (found or {}).items()]
+            rows += [(name, what, percent(counts)) for what, counts in found_in(one).items()]
         yield from table(("split/tier", "which", "share"), rows)
 
 
@@ -128,7 +136,10 @@ def _reliability(judged: Mapping[str, Judged], path: Path) -> None:
         bins = np.minimum((part.probability * BINS).astype(int), BINS - 1)
         filled = [number for number in range(BINS) if (bins == number).any()]
         axes.plot(
-            [part.probability[bins == number].mean() for number in filled], [part.labels[bins == number].mean() for number in filled], "o-", label=name
+            [part.probability[bins == number].mean() for number in filled],
+            [part.labels[bins == number].mean() for number in filled],
+            "o-",
+            label=name,
         )
     axes.plot([0, 1], [0, 1], "k:")
     axes.set(xlabel="P(AI) as answered", ylabel="share of AI (as mixed in the split)", title="Reliability")

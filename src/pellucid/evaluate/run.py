@@ -56,7 +56,8 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
         sections["tags"] = evaluate_tags(bundle, what.tags, features, out, what.seed)
     record = Evaluation(
         name=what.name, bundle=bundle.head.label, final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets, sections=sections,
+        command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets,
+        sections=sections,
     )  # fmt: skip
     write_report(record, judged, to)
     write_evaluation(record, to / "evaluation.json")
@@ -67,16 +68,23 @@ def machine() -> str:
     """What the figures were taken on, without its name."""
     model = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
-        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
+        model = next(
+            (line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model
+        )
     return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
-    parts: Sequence[tuple[str, str]] = (*(what.captions.sources if what.captions else ()), *(what.tags.sources if what.tags else ()))
+    parts: Sequence[tuple[str, str]] = (
+        *(what.captions.sources if what.captions else ()),
+        *(what.tags.sources if what.tags else ()),
+    )
     asked = {*(what.detection.splits if what.detection else ()), *(split for _, split in parts)}
     reserved = sorted(asked & set(TEST_SPLITS))
     if reserved and not final:
-        raise ConfigError(f"{', '.join(reserved)} is reserved; choose on val, and say --final once the bundle is the one that ships")
+        raise ConfigError(
+            f"{', '.join(reserved)} is reserved; choose on val, and say --final once the bundle is the one that ships"
+        )
     if final and (to / "evaluation.json").exists():
         raise ConfigError(f"{to / 'evaluation.json'} is there: this bundle had its final evaluation; a test is looked at once")
 
@@ -84,7 +92,9 @@ def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
 def _judge_all(bundle: LoadedBundle, part: DetectionPart, features: FeatureFolder, out: Path) -> dict[str, Judged]:
     dataset = read_dataset(out / "data" / part.dataset)
     return {
-        f"{split}/{tier}": judge_split(bundle, dataset.only(split), features, tier) for split in part.splits for tier in part.tiers
+        f"{split}/{tier}": judge_split(bundle, dataset.only(split), features, tier)
+        for split in part.splits
+        for tier in part.tiers
     }
 
 

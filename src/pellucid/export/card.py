@@ -1,4 +1,4 @@
-"""The model card that travels inside a bundle: what it is made of, from which data, what it may be used for and where it fails."""
+"""The model card that travels inside a bundle: of what it is made, what it may be used for and where it fails."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ def model_card(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset
 def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset) -> Iterator[str]:
     yield f"# Model card of `{recipe.name}`"
     yield ""
-    yield "One frozen image encoder (CLIP ViT-B/16, int8) with small heads: AI detection, domain, tags, captions; and a safety model."
+    yield "One frozen encoder (CLIP ViT-B/16, int8) with small heads: AI detection, domain, tags, captions; and a safety model."
     yield ""
     yield "## What it may be used for"
     yield ""
     yield from (f"- {part}: `use: {use}`" for part, use in recipe.uses.items())
     yield ""
-    yield "`research` marks a part trained on data whose licence is for research or education only, or does not allow redistribution."
+    yield "`research`: trained on data whose licence is for research or education only, or does not allow redistribution."
     yield ""
     yield "## Training figures"
     yield ""
     for part, checkpoint in checkpoints.items():
-        yield f"- {part}: {_flat(checkpoint.origin.metrics)} (data {checkpoint.origin.dataset}, code {checkpoint.origin.git_commit[:12]})"
+        origin = checkpoint.origin
+        yield f"- {part}: {_flat(origin.metrics)} (data {origin.dataset}, code {origin.git_commit[:12]})"
     yield ""
     yield "The figures of the finished bundle on test splits stand in its final evaluation record (docs/evaluations)."
     yield ""
@@ -58,7 +59,9 @@ def _flat(metrics: dict[str, Any]) -> str:
 
 def _data(dataset: Dataset) -> Iterator[str]:
     trained = dataset.only("train", "val").samples
-    counts = Counter((sample.source, sample.generator or "", sample.label or "", sample.licence, sample.ship) for sample in trained)
+    counts = Counter(
+        (sample.source, sample.generator or "", sample.label or "", sample.licence, sample.ship) for sample in trained
+    )
     yield "## Detection data, with licences as their sources state them"
     yield ""
     yield "| source | label | generator | pictures | licence | may ship |"

@@ -30,15 +30,23 @@ def _head(graph: GraphWriter, selected: str, weights: Weights) -> str:
     """[n, count, 768] → [n]."""
     centred = graph.node("Sub", selected, _float(graph, weights["mean"]))
     scaled = graph.node("Mul", centred, _float(graph, weights["scale"]))
-    limits = (graph.weight(np.float32(-CLAMP)), graph.weight(np.float32(CLAMP)))
+    limits = [graph.weight(np.array(limit, dtype=np.float32)) for limit in (-CLAMP, CLAMP)]
     by_part = graph.node("Transpose", graph.node("Clip", scaled, *limits), perm=[1, 0, 2])
     narrow = graph.stored_int8(weights["narrow"].astype(np.float32))
     narrowed = graph.node("Add", graph.node("MatMul", by_part, narrow), _float(graph, weights["narrow_bias"]))
     hidden = graph.node("Flatten", graph.node("Transpose", graph.node("Gelu", narrowed), perm=[1, 0, 2]), axis=1)
-    normal = graph.node("LayerNormalization", hidden, _float(graph, weights["judge.0.weight"]), _float(graph, weights["judge.0.bias"]))
-    inner = graph.node("Gemm", normal, graph.stored_int8(weights["judge.2.weight"].T.astype(np.float32)), _float(graph, weights["judge.2.bias"]))
+    normal = graph.node(
+        "LayerNormalization", hidden, _float(graph, weights["judge.0.weight"]), _float(graph, weights["judge.0.bias"])
+    )
+    inner = graph.node(
+        "Gemm", normal, graph.stored_int8(weights["judge.2.weight"].T.astype(np.float32)), _float(graph, weights["judge.2.bias"])
+    )
     logit = graph.node(
-        "Gemm", graph.node("Gelu", inner), _float(graph, weights["judge.5.weight"]), _float(graph, weights["judge.5.bias"]), transB=1
+        "Gemm",
+        graph.node("Gelu", inner),
+        _float(graph, weights["judge.5.weight"]),
+        _float(graph, weights["judge.5.bias"]),
+        transB=1,
     )
     return graph.node("Squeeze", logit, graph.weight(np.array([1], dtype=np.int64)))
 

@@ -71,9 +71,11 @@ def _quantise(
     shape = [1] * weight.ndim
     if scale.ndim and scale.size > 1:
         shape[axis] = -1
-    limits = np.iinfo(zero_point.dtype)
-    scaled = np.rint(weight.astype(np.float32) / scale.reshape(shape)) + zero_point.astype(np.float32).reshape(shape)
-    return np.clip(scaled, limits.min, limits.max).astype(zero_point.dtype)
+    low, high = (0, 255) if zero_point.dtype == np.uint8 else (-128, 127)
+    scaled = np.rint(weight.astype(np.float32) / scale.astype(np.float32).reshape(shape))
+    shifted = np.clip(scaled + zero_point.astype(np.float32).reshape(shape), low, high)
+    stored: NDArray[np.generic] = shifted.astype(zero_point.dtype)
+    return stored
 
 
 def _without_orphans(model: onnx.ModelProto) -> onnx.ModelProto:

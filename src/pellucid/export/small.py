@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,7 +23,7 @@ class GraphWriter:
         self.nodes: list[NodeProto] = []
         self.weights: list[TensorProto] = []
 
-    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
@@ -42,11 +43,15 @@ class GraphWriter:
     def save(self, inputs: Sequence[Port], last: str, output: Port, path: Path) -> None:
         """Check and write the graph, whose result `last` is given the output's name."""
         self.nodes.append(helper.make_node("Identity", [last], [output[0]]))
-        ports = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in side] for side in (inputs, [output])]
-        graph = helper.make_graph(self.nodes, path.stem, *ports, self.weights)
+        graph = helper.make_graph(self.nodes, path.stem, [_value(port) for port in inputs], [_value(output)], self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, str(path))
+
+
+def _value(port: Port) -> onnx.ValueInfoProto:
+    name, shape = port
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
 def export_softmax(weight: NDArray[np.floating], bias: NDArray[np.floating], path: Path) -> None:
@@ -56,6 +61,8 @@ def export_softmax(weight: NDArray[np.floating], bias: NDArray[np.floating], pat
     """
     graph = GraphWriter()
     direction = graph.node("LpNormalization", "embedding", axis=-1, p=2)
-    scores = graph.node("Gemm", direction, graph.weight(weight.astype(np.float32)), graph.weight(bias.astype(np.float32)), transB=1)
+    scores = graph.node(
+        "Gemm", direction, graph.weight(weight.astype(np.float32)), graph.weight(bias.astype(np.float32)), transB=1
+    )
     last = graph.node("Softmax", scores, axis=-1)
     graph.save([("embedding", ["n", weight.shape[1]])], last, ("probabilities", ["n", weight.shape[0]]), path)

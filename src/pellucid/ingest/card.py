@@ -97,7 +97,8 @@ def _guard(guard: GuardReport | None) -> str:
     rows = ([name, f"{each.auc:.3f}", f"{each.spread:.3f}", f"{each.known:.3f}"] for name, each in findings.items())
     head = (
         f"Chain `{guard.chain}`, {guard.ai} AI and {guard.real} real pictures of {guard.sources} sources; "
-        f"refused above {guard.limit:.2f}. The AUC is of sources left out, as it comes: below .5 means that what held for other sources misleads here."
+        f"refused above {guard.limit:.2f}. The AUC is of sources left out, as it comes: "
+        "below .5 means that what held for other sources misleads here."
     )
     return f"{head}\n\n{table(['facts', 'AUC', 'spread over folds', 'AUC on sources seen'], rows)}"
 

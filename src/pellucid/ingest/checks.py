@@ -18,7 +18,7 @@ import pdqhash
 from PIL import Image
 from tqdm import tqdm
 
-from pellucid.base.errors import ImageError
+from pellucid.base.errors import InputError
 from pellucid.base.pixels import FORMATS, decode
 from pellucid.runtime.features import DATA_LIMITS
 
@@ -71,8 +71,8 @@ def check(path: Path, box: Box | None = None) -> Check:
     try:
         data = path.read_bytes()
         picture = decode(data, DATA_LIMITS)
-    except (ImageError, OSError) as error:
-        reason = error.detail if isinstance(error, ImageError) else f"cannot be read: {error.strerror}"
+    except (InputError, OSError) as error:
+        reason = error.detail if isinstance(error, InputError) else f"cannot be read: {error.strerror}"
         return Check(problem=reason)
     pdq, quality = pdq_of(_cut(picture.image, box))
     return Check(picture.sha256, picture.width, picture.height, picture.format, picture.bytes, _quantisation(data), pdq, quality)
@@ -118,7 +118,7 @@ def _end_last_line(cache: Path) -> None:
 
 
 def _read(cache: Path) -> dict[str, Check]:
-    return {key: check for key, check in _entries(cache.read_text().splitlines())} if cache.exists() else {}
+    return dict(_entries(cache.read_text().splitlines())) if cache.exists() else {}
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, Check]]:

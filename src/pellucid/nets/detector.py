@@ -52,7 +52,8 @@ class DetectorHead(nn.Module):
         if self.training and self.layer_dropout:
             keep = torch.rand(hidden.shape[:2], device=hidden.device) >= self.layer_dropout
             hidden = hidden * keep.unsqueeze(-1) / (1 - self.layer_dropout)
-        return self.judge(hidden.flatten(1)).squeeze(-1)
+        logits: Tensor = self.judge(hidden.flatten(1)).squeeze(-1)
+        return logits
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
         return self.judge_selected(self.select(tokens))

@@ -1,8 +1,8 @@
 """What ingest hands on: a dataset folder with one JSON line a sample and, written last, `dataset.json`.
 
-    DATASET/manifest.jsonl     a `Sample` a line
-    DATASET/dataset.json       schema, id (hash of the manifest), roots, lineage, counts, the guard's figures
-    DATASET/card.md, plots/    for people
+DATASET/manifest.jsonl     a `Sample` a line
+DATASET/dataset.json       schema, id (hash of the manifest), roots, lineage, counts, the guard's figures
+DATASET/card.md, plots/    for people
 """
 
 from __future__ import annotations

@@ -67,7 +67,9 @@ def random_change(image: Image.Image, seed: str) -> Image.Image:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     side_px = int(2 ** draw.uniform(7.6, 10))
     if max(image.size) > side_px:
-        image.thumbnail((side_px, side_px), draw.choice([Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX]))
+        image.thumbnail(
+            (side_px, side_px), draw.choice([Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX])
+        )
     if draw.random() < 0.1:
         image = image.filter(ImageFilter.GaussianBlur(draw.uniform(0.3, 1.2)))
     for _ in range(draw.choices([0, 1, 2], [0.2, 0.5, 0.3])[0]):

@@ -39,7 +39,7 @@ def caption_view(image: Image.Image, spec: ViewSpec) -> Image.Image:
 def to_tensor(image: Image.Image, spec: ViewSpec) -> NDArray[np.float32]:
     """RGB picture of `encoder_px` → normalised float32 [3, H, W]."""
     pixels_hwc = np.asarray(image, dtype=np.float32) / 255.0
-    normalised = (pixels_hwc - np.float32(spec.mean)) / np.float32(spec.std)
+    normalised = (pixels_hwc - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 

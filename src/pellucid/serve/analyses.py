@@ -30,7 +30,6 @@ from pellucid.base.errors import (
 from pellucid.base.ids import PATTERN
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.body import DECLARED, FILE, received
-from pellucid.serve.examples import example
 from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
@@ -75,7 +74,7 @@ def _upload_body() -> dict[str, Any]:
     openapi_extra={"requestBody": _upload_body()},
     responses={
         200: {
-            **example("report"),
+            "description": "The report",
             "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}},
         },
         **documented(*BODY_ERRORS, *IMAGE_ERRORS, Unauthorized, Starting, Busy, AnalysisTooSlow),
@@ -94,7 +93,7 @@ async def analyse(service: Held, request: Request, response: Response) -> Report
 @router.get(
     "",
     summary="Reports given before, newest first",
-    responses={200: example("page"), **documented(InvalidParameter, Unauthorized)},
+    responses=documented(InvalidParameter, Unauthorized),
 )
 async def list_analyses(
     service: Held,
@@ -114,7 +113,7 @@ async def list_analyses(
 @router.get(
     "/{analysis_id}",
     summary="One report",
-    responses={200: example("report"), **documented(NotFound, InvalidParameter, Unauthorized)},
+    responses=documented(NotFound, InvalidParameter, Unauthorized),
 )
 async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
     return await service.read(lambda: service.store.get(analysis_id))

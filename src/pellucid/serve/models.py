@@ -12,7 +12,6 @@ from pellucid.records.bundle import Bundle
 from pellucid.records.heads import Thresholds
 from pellucid.records.report import Budget
 from pellucid.serve.engine import ModelInfo, SliceBudget
-from pellucid.serve.examples import example
 from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
@@ -27,7 +26,7 @@ class Models(BaseModel):
 @router.get(
     "",
     summary="The bundles loaded, their channels and budgets",
-    responses={200: example("models"), **documented(Unauthorized, Starting)},
+    responses=documented(Unauthorized, Starting),
 )
 async def list_models(service: Held) -> Models:
     return Models(models=list(service.engine.models))

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
+from pellucid.serve.examples import add_examples
 from pellucid.serve.metrics import package_version
 from pellucid.serve.problems import Problem
 
@@ -53,5 +54,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = Problem.model_json_schema()
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        add_examples(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -56,6 +56,7 @@ class Service:
         try:
             self._engine = await asyncio.to_thread(open_engine)
             self.metrics.ready.set(1)
+            log.info("the models are loaded")
         except Exception as error:
             self.failure = f"{error.code}: {error.detail}" if isinstance(error, PellucidError) else repr(error)
             log.exception("the models could not be loaded")

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def sample_weights(
-    labels: NDArray[np.bool_], groups: Sequence[str], domains: Sequence[str], limit: float
-) -> NDArray[np.float32]:
+def sample_weights(labels: NDArray[np.bool_], groups: Sequence[str], domains: Sequence[str], limit: float) -> NDArray[np.float32]:
     """Weights of mean 1 for labels [n] (true: AI), groups (source of a real picture, generator of an AI one) and domains.
 
     A big homogeneous source weighs less a picture; within a domain both labels weigh alike, as far as a factor of
@@ -29,7 +27,7 @@ def sample_weights(
             weights[inside & labels] *= factor
             weights[inside & ~labels] /= factor
     weights = _even(weights, labels)
-    return (weights / weights.mean()).astype(np.float32)
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
 def _even(weights: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:

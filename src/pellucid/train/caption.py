@@ -26,7 +26,7 @@ from pellucid.records.dataset import Dataset, read_dataset
 from pellucid.records.features import FeatureFolder, open_features
 from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, words_of, write_vocabulary
 from pellucid.train.caption_data import Captioned, load_captioned
-from pellucid.train.caption_recipe import CaptionerRecipe
+from pellucid.train.caption_recipe import CaptionerRecipe, Reward
 from pellucid.train.caption_reward import CiderReward
 from pellucid.train.caption_state import load_state, restore, save_state
 from pellucid.train.loop import Optimiser, cosine_lr
@@ -114,7 +114,7 @@ def _epoch(
     torch.manual_seed(recipe.seed * 1000 + epoch)
     plan, seen, total = stage.plan, material.seen, 0.0
     steps = math.ceil(seen.pictures / plan.batch)
-    decoder.train()
+    decoder.train(not stage.rewarded)
     with tqdm(_batches(seen.pictures, plan.batch, recipe.seed + epoch), total=steps, unit="step") as bar:
         for number, rows in enumerate(bar, start=1):
             step = (epoch - stage.first) * steps + number
@@ -122,7 +122,7 @@ def _epoch(
                 group["lr"] = plan.lr * cosine_lr(step - 1, plan.epochs * steps, plan.warmup_steps)
             adam.zero_grad()
             if stage.rewarded:
-                loss = reward_loss(decoder, seen, rows, material.reward, material.vocabulary, recipe.reward.samples)
+                loss = reward_loss(decoder, seen, rows, material.reward, material.vocabulary, recipe.reward)
             else:
                 loss = repeat_loss(decoder, seen, rows, recipe.label_smoothing)
             loss.backward()
@@ -147,38 +147,49 @@ def repeat_loss(decoder: CaptionDecoder, seen: Captioned, rows: list[int], smoot
 
 
 def reward_loss(
-    decoder: CaptionDecoder, seen: Captioned, rows: list[int], reward: CiderReward, vocabulary: Vocabulary, samples: int
+    decoder: CaptionDecoder, seen: Captioned, rows: list[int], reward: CiderReward, vocabulary: Vocabulary, plan: Reward
 ) -> Tensor:
-    """Minus the log-probability of sampled sentences, each times how much better it is than the picture's other samples."""
+    """Minus the log-probability of sampled sentences, each times how much better it is than the picture's other samples.
+
+    Without dropout: sentences drawn under other masks than they are judged by are pushed down without end.
+    """
     cross = decoder.memory(*seen.tokens(rows))
-    pictures = torch.arange(len(rows)).repeat_interleave(samples)
-    words = write_out(decoder, cross.detach()[:, :, pictures], sample=True)
-    scores = [reward.score(rows[row // samples], vocabulary.text(line)) for row, line in enumerate(words.tolist())]
-    by_picture = torch.tensor(scores).view(-1, samples)
-    others = (by_picture.sum(dim=1, keepdim=True) - by_picture) / (samples - 1)
+    pictures = torch.arange(len(rows)).repeat_interleave(plan.samples)
+    words = write_out(decoder, cross.detach()[:, :, pictures], plan.temperature)
+    scores = [reward.score(rows[row // plan.samples], vocabulary.text(line)) for row, line in enumerate(words.tolist())]
+    by_picture = torch.tensor(scores).view(-1, plan.samples)
+    others = (by_picture.sum(dim=1, keepdim=True) - by_picture) / (plan.samples - 1)
     advantage = (by_picture - others).flatten()
-    logits = decoder(words[:, :-1], cross[:, :, pictures])
-    wanted = words[:, 1:].unsqueeze(-1)
-    chosen = logits.gather(-1, wanted).squeeze(-1) - logits.logsumexp(dim=-1)
-    return -(chosen * (words[:, 1:] != PAD) * advantage.unsqueeze(1)).sum() / len(words)
+    logits = _sayable(decoder(words[:, :-1], cross[:, :, pictures]) / plan.temperature)
+    wanted = words[:, 1:]
+    chosen = logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
+    return -(chosen * (wanted != PAD) * advantage.unsqueeze(1)).sum() / len(words)
 
 
 @torch.no_grad()
-def write_out(decoder: CaptionDecoder, cross: Tensor, sample: bool) -> Tensor:
-    """A sentence for each of `cross` [layers, 2, b, m, width], sampled or the greedy one: [b, t], begun, ended, padded."""
+def write_out(decoder: CaptionDecoder, cross: Tensor, temperature: float = 0.0) -> Tensor:
+    """A sentence for each of `cross` [layers, 2, b, m, width], sampled or (at 0) the greedy one: [b, t], begun, ended, padded."""
     count = cross.shape[2]
     past = decoder.empty_past(count)
     lines = [torch.full((count,), BEGIN)]
     ended = torch.zeros(count, dtype=torch.bool)
     for position in range(decoder.shape.max_words + 1):
         log_probs, past = decoder.step(lines[-1], torch.tensor([position]), past, cross)
-        log_probs[:, [PAD, BEGIN, UNKNOWN]] = -torch.inf
-        following = torch.multinomial(log_probs.exp(), 1).squeeze(1) if sample else log_probs.argmax(dim=1)
+        log_probs = _sayable(log_probs)
+        if temperature:
+            following = torch.multinomial(functional.softmax(log_probs / temperature, dim=-1), 1).squeeze(1)
+        else:
+            following = log_probs.argmax(dim=1)
         lines.append(torch.where(ended, PAD, following))
         ended |= following == END
         if ended.all():
             break
     return torch.stack(lines, dim=1)
+
+
+def _sayable(logits: Tensor) -> Tensor:
+    """`logits` [..., v] with the marks that are no words out of reach."""
+    return logits.index_fill(-1, torch.tensor([PAD, BEGIN, UNKNOWN]), -1e4)
 
 
 @torch.no_grad()
@@ -187,7 +198,7 @@ def validate(decoder: CaptionDecoder, unseen: Captioned, judge: CiderReward, voc
     scores = []
     for start in range(0, unseen.pictures, VAL_PICTURES):
         rows = list(range(start, min(start + VAL_PICTURES, unseen.pictures)))
-        words = write_out(decoder, decoder.memory(*unseen.tokens(rows)), sample=False)
+        words = write_out(decoder, decoder.memory(*unseen.tokens(rows)))
         scores += [judge.score(row, vocabulary.text(line)) for row, line in zip(rows, words.tolist(), strict=True)]
     return sum(scores) / len(scores)
 

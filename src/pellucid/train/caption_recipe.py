@@ -42,10 +42,11 @@ class Decoder(Recipe):
 class Reward(Recipe):
     """Self-critical sequence training (arXiv 1612.00563): `samples` sentences a picture, rewarded with CIDEr-D.
 
-    `optimiser.batch` counts pictures. Zero epochs leave it out.
+    `temperature` under 1 keeps the noise that smoothed labels taught out of the samples. Without `optimiser` it is left out.
     """
 
     samples: int = Field(default=5, ge=2)
+    temperature: float = Field(default=0.6, gt=0)
     optimiser: Optimiser | None = None
 
 

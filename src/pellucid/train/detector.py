@@ -17,7 +17,7 @@ from pellucid.train.balance import group_folds, sample_weights
 from pellucid.train.detector_recipe import DetectorRecipe, Head
 from pellucid.train.loop import fit
 
-Tokens = dict[str, NDArray[np.float16]]
+Tokens = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,11 @@ class Examples:
         tokens = {view: {part: array[rows] for part, array in parts.items()} for view, parts in self.tokens.items()}
         keep = np.flatnonzero(rows).tolist()
         return Examples(
-            self.views, tokens, self.labels[rows], tuple(self.groups[row] for row in keep), tuple(self.domains[row] for row in keep)
+            self.views,
+            tokens,
+            self.labels[rows],
+            tuple(self.groups[row] for row in keep),
+            tuple(self.domains[row] for row in keep),
         )
 
 

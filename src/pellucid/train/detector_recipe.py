@@ -57,7 +57,7 @@ class Verdict(Recipe):
 
 
 class LeaveOut(Recipe):
-    """`families` are generators of one descent, left out together; a generator with fewer than `fewest` pictures is not scored."""
+    """`families` are generators of one descent, left out together; one with fewer than `fewest` pictures is not scored."""
 
     fewest: int = Field(default=60, gt=0)
     families: tuple[tuple[str, ...], ...] = ()

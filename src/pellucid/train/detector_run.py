@@ -78,5 +78,3 @@ def _write_scores(path: Path, samples: Sequence[Sample], scores: dict[str, NDArr
     arrays = {f"logit_{view}": values for view, values in scores.items()}
     np.savez_compressed(file, allow_pickle=False, ids=np.array([sample.id for sample in samples]), **arrays)
     write_atomically(path, file.getvalue())
-
-

@@ -1,4 +1,4 @@
-"""The training loop: AdamW, cosine annealing with warm-up, averaged weights. Straight down; distribution wraps it from outside."""
+"""The training loop: AdamW, cosine annealing with warm-up, averaged weights. Distribution wraps it from outside."""
 
 from __future__ import annotations
 
@@ -81,5 +81,5 @@ def _batches(rows: int, size: int, generator: torch.Generator) -> Iterator[Tenso
 def _average(mean: nn.Module, model: nn.Module, decay: float) -> None:
     for kept, current in zip(mean.parameters(), model.parameters(), strict=True):
         kept.lerp_(current, 1 - decay)
-    for kept, current in zip(mean.buffers(), model.buffers(), strict=True):
-        kept.copy_(current)
+    for stored, changed in zip(mean.buffers(), model.buffers(), strict=True):
+        stored.copy_(changed)

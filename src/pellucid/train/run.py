@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.records.recipe import load_recipe, recipe_kind
+from pellucid.runtime.features import CAPTION_PARTS, DETECTION_PARTS
+from pellucid.train.extraction import extract_lacking
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
-    """Train what `recipe` describes from `out/data` and `out/features`; the checkpoint's folder.
+    """Train what `recipe` describes from `out/data` and `out/features`, extracted where they lack; the checkpoint's folder.
 
     Raises `ConfigError` for a wrong recipe and `DataError` for data that lacks or is damaged.
     """
@@ -17,13 +19,19 @@ def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
         from pellucid.train.detector_recipe import DetectorRecipe
         from pellucid.train.detector_run import run_detector
 
-        return run_detector(load_recipe(recipe, DetectorRecipe), out)
+        detector = load_recipe(recipe, DetectorRecipe)
+        extract_lacking(out, detector.dataset, detector.data.views, DETECTION_PARTS, detector.data.splits)
+        return run_detector(detector, out)
     if kind == "caption":
         from pellucid.train.caption import run_caption
         from pellucid.train.caption_recipe import CaptionerRecipe
 
-        return run_caption(load_recipe(recipe, CaptionerRecipe), out)
+        captioner = load_recipe(recipe, CaptionerRecipe)
+        extract_lacking(out, captioner.dataset, [captioner.data.view], CAPTION_PARTS)
+        return run_caption(captioner, out)
     from pellucid.train.tags import run_tags
     from pellucid.train.tags_recipe import TagsRecipe
 
-    return run_tags(load_recipe(recipe, TagsRecipe), roots, out)
+    tags = load_recipe(recipe, TagsRecipe)
+    extract_lacking(out, tags.dataset, [tags.data.view], CAPTION_PARTS)
+    return run_tags(tags, roots, out)

@@ -132,11 +132,17 @@ def platt(labelled: Labelled) -> tuple[float, float]:
 
 
 def threshold_for(scores: NDArray[np.float64], truth: NDArray[np.bool_], shown: Shown) -> float | None:
-    """The lowest score at and above which `min_precision` is kept with `fewest` true ones; None where there is none."""
+    """The score with the best F0.5 among those that keep `min_precision` with `fewest` true ones; None where there is none.
+
+    Precision alone would ask for hardly anything of an easy class: whatever lies below its sure hits rides along.
+    """
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(truth[order])
-    good = np.flatnonzero((hits / np.arange(1, len(order) + 1) >= shown.min_precision) & (hits >= shown.fewest))
-    return float(scores[order[good[-1]]]) if len(good) else None
+    precision, recall = hits / np.arange(1, len(order) + 1), hits / max(1, hits[-1])
+    good = (precision >= shown.min_precision) & (hits >= shown.fewest)
+    f_half = np.where(good, 1.25 * precision * recall / np.maximum(0.25 * precision + recall, 1e-12), -1.0)
+    best = int(np.argmax(f_half))
+    return float(scores[order[best]]) if good[best] else None
 
 
 def quality(labelled: Labelled) -> dict[str, Any]:

@@ -55,9 +55,9 @@ class ZeroShot(Recipe):
 
 
 class Shown(Recipe):
-    """A tag is shown from the lowest score at which `min_precision` of the pictures so tagged bear it, with `fewest` such pictures.
+    """A tag is shown from the score of best F0.5 that keeps `min_precision` with `fewest` right pictures.
 
-    Tags with fewer pictures than that share one threshold.
+    Tags with fewer than twice that many pictures to choose by share one threshold.
     """
 
     min_precision: float = Field(gt=0, lt=1)

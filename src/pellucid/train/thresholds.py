@@ -12,7 +12,6 @@ from pellucid.base.rates import upper_bound
 from pellucid.records.heads import ALL, Calibration, SliceThreshold
 from pellucid.records.report import Budget
 
-
 # A probability that no picture should have to exceed to be called generated.
 MOST = 0.9999
 
@@ -68,5 +67,7 @@ def slice_thresholds(
 
 def _budget(accused: int, trials: int) -> Budget:
     return Budget(
-        accused_per_10000=round(10_000 * accused / trials, 1), upper=round(10_000 * upper_bound(accused, trials), 1), measured_on=trials
+        accused_per_10000=round(10_000 * accused / trials, 1),
+        upper=round(10_000 * upper_bound(accused, trials), 1),
+        measured_on=trials,
     )
