@@ -44,14 +44,18 @@ def policies(draw: st.DrawFn) -> Policy:
 
 
 @given(policies(), scores, st.sampled_from([*LABELS, None]), st.sampled_from(DOMAINS))
-def test_any_policy_decides_about_anything(policy: Policy, found: dict[str, float], label: VerdictLabel, domain: str | None) -> None:
+def test_any_policy_decides_about_anything(
+    policy: Policy, found: dict[str, float], label: VerdictLabel, domain: str | None
+) -> None:
     answer = moderate(policy, found, label, domain)
     assert answer.rule in {rule.name for rule in policy.rules}
     assert answer.decision in SEVERITY
 
 
 @given(policies(), scores, st.sampled_from([*LABELS, None]), st.sampled_from(DOMAINS))
-def test_the_first_rule_that_holds_decides(policy: Policy, found: dict[str, float], label: VerdictLabel, domain: str | None) -> None:
+def test_the_first_rule_that_holds_decides(
+    policy: Policy, found: dict[str, float], label: VerdictLabel, domain: str | None
+) -> None:
     fired = moderate(policy, found, label, domain).rule
     place = [rule.name for rule in policy.rules].index(fired)
     later = Policy.model_validate(policy.model_dump() | {"rules": [rule.model_dump() for rule in policy.rules[place:]]})
@@ -107,5 +111,11 @@ def test_the_shipped_policy_names_domains_that_exist(repository: Path) -> None:
     recipe = load_recipe(repository / "src/pellucid/defaults/recipes/detection-data.toml", DataRecipe)
     assert recipe.domains
     known = set(recipe.domains.of.values())
-    asked = {name for rule in SHIPPED.rules if rule.when for one in rule.when.all for name in (*(one.domain or ()), *(one.not_domain or ()))}
+    asked = {
+        name
+        for rule in SHIPPED.rules
+        if rule.when
+        for one in rule.when.all
+        for name in (*(one.domain or ()), *(one.not_domain or ()))
+    }
     assert asked <= known

@@ -20,7 +20,9 @@ SCORED = st.lists(st.tuples(ENTRY, st.floats(0, 1)), min_size=1, max_size=10)
 
 
 def spec(*entries: tuple[str, TagSource, float | None], at_most: int = 12) -> TagSet:
-    return TagSet(tags=tuple(TagEntry(name=name, source=source, threshold=bound) for name, source, bound in entries), at_most=at_most)
+    return TagSet(
+        tags=tuple(TagEntry(name=name, source=source, threshold=bound) for name, source, bound in entries), at_most=at_most
+    )
 
 
 @given(SCORED, st.integers(0, 6))

@@ -24,8 +24,8 @@ PART = CaptionPart(dataset="captions", sources=(("made", "val"),))
 def pictures(out: Path, objects: tuple[str, ...] | None) -> FeatureFolder:
     samples = tuple(
         Sample(
-            id=f"{number:016x}", root="r", path=f"{number}.png", sha256=f"{number:064x}", split="val", source="made", licence="CC0-1.0",
-            objects=objects if objects is None or number % 2 else (),
+            id=f"{number:016x}", root="r", path=f"{number}.png", sha256=f"{number:064x}", split="val", source="made",
+            licence="CC0-1.0", objects=objects if objects is None or number % 2 else (),
         )
         for number in range(24)
     )  # fmt: skip

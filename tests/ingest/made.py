@@ -29,13 +29,16 @@ def recipe(**more):
 
 
 def guard(chain="equalised", **more):
-    known = {"chain": chain, "limit": 0.6, "per_label": 400, "folds": 4, "repeats": 3, "weights": EVEN}
+    known = {"chain": chain, "limit": 0.6, "per_label": 400, "folds": 3, "repeats": 2, "weights": EVEN}
     return Guard.model_validate(known | more)
 
 
 def fill(folder: Path, label: str, count: int, seed: int, size=(96, 96), kind="PNG", **options) -> None:
-    """`count` scenes of `size` under `folder`/`label`."""
+    """`count` scenes under `folder`/`label`, cut to `size` out of squares, so that their middles are alike in every size."""
     (folder / label).mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        content = saved(scene(*size, seed + number), kind, **options)
+        side = max(144, *size)
+        left, top = (side - size[0]) // 2, (side - size[1]) // 2
+        cut = scene(side, side, seed + number).crop((left, top, left + size[0], top + size[1]))
+        content = saved(cut, kind, **options)
         (folder / label / f"{seed + number}.{kind.lower()}").write_bytes(content)

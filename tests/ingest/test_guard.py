@@ -21,7 +21,7 @@ def data(tmp_path_factory):
     samples = []
     for number in range(SOURCES):
         fill(folder / f"s{number}", "ai", EACH, 1000 * number, (72, 72), "PNG")
-        fill(folder / f"s{number}", "real", EACH, 1000 * number + 500, (108, 72), "JPEG", quality=92)
+        fill(folder / f"s{number}", "real", EACH, 1000 * number + 500, (108, 72), "JPEG", quality=97, subsampling=0)
         for path in sorted((folder / f"s{number}").glob("*/*.*")):
             name, label = path.relative_to(folder).as_posix(), path.parent.name
             samples.append(
@@ -57,10 +57,10 @@ def test_refuses_files_as_they_came(data):
 
 def test_does_not_refuse_a_fact_that_tells_nothing():
     draw = np.random.default_rng(0)
-    samples = [sample(str(n), label=("ai", "real")[n % 2], source=f"{n % 2}-{n % 10}") for n in range(400)]
-    report = measure(samples, draw.normal(size=(400, 7)).astype(np.float32), guard())
+    samples = [sample(str(n), label=("ai", "real")[n % 2], source=f"{n % 2}-{n % 10}") for n in range(200)]
+    report = measure(samples, draw.normal(size=(200, 7)).astype(np.float32), guard())
     assert report.leaks == []
-    assert abs(report.findings["all"].known - 0.5) < 0.12
+    assert abs(report.findings["all"].known - 0.5) < 0.15
 
 
 def test_content_is_reported_and_never_refused():

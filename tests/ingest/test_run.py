@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from pellucid.base.errors import ConfigError, LeakError
-from pellucid.ingest.run import run
+from pellucid.ingest.run import ingest as run
 from pellucid.records.dataset import read_dataset
 from pellucid.records.features import FeatureFolder
 from tests.ingest.made import fill
-from tests.pictures import saved, scene
+from tests.pictures import saved
 
 RECIPE = """
 kind = "data"
@@ -68,7 +68,8 @@ def test_makes_a_dataset_that_says_what_was_left_out(tmp_path, pictures):
     assert "Scenes made by code." in card
     assert "CC0" in card
     assert "Nothing in it is real." in card
-    assert Image.open(tmp_path / "out" / "plots" / "splits.png").size == (800, 450)
+    with Image.open(tmp_path / "out" / "plots" / "splits.png") as plot:
+        assert plot.size == (800, 450)
 
 
 def test_gives_the_same_dataset_again(tmp_path, pictures):
@@ -79,7 +80,8 @@ def test_gives_the_same_dataset_again(tmp_path, pictures):
 
 def test_keeps_near_duplicates_out_of_other_splits(tmp_path, pictures):
     for number in range(20):
-        copy = saved(scene(96, 96, 100 + number).resize((80, 80)), "JPEG")
+        with Image.open(pictures["pictures"] / "real" / f"{100 + number}.png") as original:
+            copy = saved(original.resize((80, 80)), "JPEG")
         (pictures["pictures"] / "real" / f"copy-{number}.jpg").write_bytes(copy)
     made = run(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
     split_of = {sample.path: sample.split for sample in made.samples}

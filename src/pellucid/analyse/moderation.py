@@ -27,7 +27,11 @@ def moderate(
     rule = next(rule for rule in policy.rules if rule.when is None or rule.when.holds(known, verdict_label, domain))
     shown = sorted({*ALWAYS_SHOWN, *policy.concepts, *policy.scores_asked} & known.keys())
     return Moderation(
-        decision=rule.decision, rule=rule.name, reason=rule.reason, policy=policy.label, scores={name: known[name] for name in shown}
+        decision=rule.decision,
+        rule=rule.name,
+        reason=rule.reason,
+        policy=policy.label,
+        scores={name: known[name] for name in shown},
     )
 
 

@@ -56,7 +56,9 @@ class Condition(Recipe):
     def _asks_one_thing(self) -> Self:
         asked = [name for name in SUBJECTS if getattr(self, name) is not None]
         if len(asked) != 1:
-            raise ValueError(f"a condition asks one thing, this one {' and '.join(asked) or 'nothing'}; allowed are {', '.join(SUBJECTS)}")
+            raise ValueError(
+                f"a condition asks one thing, this one {' and '.join(asked) or 'nothing'}; allowed are {', '.join(SUBJECTS)}"
+            )
         bounds = [name for name in ("at_least", "below") if getattr(self, name) is not None]
         if len(bounds) != (1 if self.score else 0):
             raise ValueError("a `score` is compared with exactly one of `at_least` and `below`; nothing else is")
@@ -84,7 +86,9 @@ class When(Recipe):
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
         if not (self.all or self.any):
-            raise ValueError("`when` is empty, so the rule would always hold; give `all` or `any`, or leave `when` out in the last rule")
+            raise ValueError(
+                "`when` is empty, so the rule would always hold; give `all` or `any`, or leave `when` out in the last rule"
+            )
         return self
 
     def holds(self, scores: Mapping[str, float], verdict: str | None, domain: str | None) -> bool:
@@ -149,11 +153,17 @@ def faults(policy: Rules, tags: Collection[str] | None = None) -> Iterator[tuple
             yield ("concepts", name), f"{name!r} is a score of the safety model; give the concept another name"
         for tag in members if tags is not None else ():
             if tag not in (tags or ()):
-                yield ("concepts", name), f"the bundle has no tag {tag!r}; {did_you_mean(tag, tags or ())}take one that `tags.json` lists"
+                yield (
+                    ("concepts", name),
+                    f"the bundle has no tag {tag!r}; {did_you_mean(tag, tags or ())}take one that `tags.json` lists",
+                )
     first: dict[str, int] = {}
     for place, rule in enumerate(policy.rules):
         if first.setdefault(rule.name, place) != place:
-            yield ("rules", place, "name"), f"a rule before is called {rule.name!r} too; a decision names its rule, so give each its own name"
+            yield (
+                ("rules", place, "name"),
+                f"a rule before is called {rule.name!r} too; a decision names its rule, so give each its own name",
+            )
         yield from _order_fault(rule, place, last=place == len(policy.rules) - 1)
         for where, name in _scores_of(rule):
             if name not in known:
@@ -168,9 +178,15 @@ def did_you_mean(wrong: str, allowed: Collection[str]) -> str:
 
 def _order_fault(rule: Rule, place: int, last: bool) -> Iterator[tuple[Place, str]]:
     if last and rule.when is not None:
-        yield ("rules", place), f"the last rule, {rule.name!r}, has a `when`, so some pictures would get no decision; end with one without"
+        yield (
+            ("rules", place),
+            f"the last rule, {rule.name!r}, has a `when`, so some pictures would get no decision; end with one without",
+        )
     if not last and rule.when is None:
-        yield ("rules", place), f"{rule.name!r} has no `when`, so no rule after it could ever hold; give it one or move it to the end"
+        yield (
+            ("rules", place),
+            f"{rule.name!r} has no `when`, so no rule after it could ever hold; give it one or move it to the end",
+        )
 
 
 def _scores_of(rule: Rule) -> Iterator[tuple[str, str]]:

@@ -64,18 +64,20 @@ def _part(bundle: LoadedBundle, chosen: Sequence[Sample], features: FeatureFolde
     scores = np.array([[row[name] for name in classes] for row in merged])
     positives = truth.sum(axis=0)
     enough = positives >= FEWEST_POSITIVES
-    kept_truth, kept_scores = truth[:, enough], scores[:, enough]
+    common = truth[:, enough], scores[:, enough]
     figures = average_precisions(truth, scores)
     return {
         "pictures": len(samples), "classes": len(classes), "macro_classes": int(enough.sum()), "positives": int(positives.sum()),
         "micro_ap": round(figures["micro_ap"], 4), "macro_ap": round(figures["macro_ap"], 4),
         "micro_ap_interval": _rounded(interval(lambda t, s: average_precisions(t, s)["micro_ap"], truth, scores, seed)),
-        "macro_ap_interval": _rounded(interval(lambda t, s: average_precisions(t, s, 1)["macro_ap"], kept_truth, kept_scores, seed)),
+        "macro_ap_interval": _rounded(interval(lambda t, s: average_precisions(t, s, 1)["macro_ap"], *common, seed)),
         "shown": _shown(bundle, rows, samples, classes),
     }  # fmt: skip
 
 
-def _shown(bundle: LoadedBundle, rows: Sequence[Sequence[TagScore]], samples: Sequence[Sample], classes: Sequence[str]) -> dict[str, Any]:
+def _shown(
+    bundle: LoadedBundle, rows: Sequence[Sequence[TagScore]], samples: Sequence[Sample], classes: Sequence[str]
+) -> dict[str, Any]:
     """Of the tags that people would see: how many a picture, and how right those are that name an annotated class."""
     assert bundle.tag_set
     known = set(classes)

@@ -9,9 +9,9 @@ One file holds both halves: an `If` reads the picture where `cross` is empty, an
 
 from __future__ import annotations
 
-import io
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx
@@ -94,11 +94,13 @@ def caption_model(decoder: CaptionDecoder) -> onnx.ModelProto:
 def _trace(
     module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], axes: dict[str, dict[int, str]]
 ) -> onnx.ModelProto:
-    file = io.BytesIO()
-    torch.onnx.export(
-        module.eval(), inputs, file, input_names=names, output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False
-    )
-    return onnx.load_from_string(file.getvalue())
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "traced.onnx"
+        torch.onnx.export(
+            module.eval(), inputs, str(path), input_names=names, output_names=outputs, dynamic_axes=axes, opset_version=OPSET,
+            dynamo=False,
+        )  # fmt: skip
+        return onnx.load(str(path))
 
 
 def _joined(look: onnx.ModelProto, step: onnx.ModelProto, shape: DecoderShape) -> onnx.ModelProto:

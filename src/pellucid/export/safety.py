@@ -61,9 +61,13 @@ def find_wheel(wheels: Path) -> Path:
 
 
 def check(path: Path) -> None:
-    """Raises `BundleError` unless the file is valid and two grey pictures get one and the same distribution over three classes."""
+    """Raises `BundleError` unless the file is valid and two grey pictures get the same distribution over three classes."""
     onnx.checker.check_model(str(path))
     session = open_session(path, "onnxruntime", threads=1)
     (scores,) = session.run({"image": np.full((2, 3, 224, 224), 127, dtype=np.float32)}).values()
-    if scores.shape != (2, 3) or not np.allclose(scores.sum(axis=1), 1, atol=1e-4) or not np.allclose(scores[0], scores[1], atol=1e-5):
+    if (
+        scores.shape != (2, 3)
+        or not np.allclose(scores.sum(axis=1), 1, atol=1e-4)
+        or not np.allclose(scores[0], scores[1], atol=1e-5)
+    ):
         raise BundleError(f"{path.name} answers {scores.tolist()}; wanted are three probabilities, alike for like pictures")

@@ -37,7 +37,7 @@ def tag_model(weights: Weights) -> onnx.ModelProto:
     """Zero-shot columns first, then words, as in `tags.json`."""
     vectors, scale = weights["zero_shot.vectors"].astype(np.float32), weights["zero_shot.scale"].astype(np.float32)
     slope, offset = np.split(weights["zero_shot.platt"].astype(np.float32), 2)
-    stored = {
+    stored: Weights = {
         "vectors.16": (vectors * scale).T.astype(np.float16), "slope": slope, "offset": offset,
         "words.16": weights["words.weight"].T.astype(np.float16), "words_bias": weights["words.bias"].astype(np.float32),
     }  # fmt: skip
@@ -56,7 +56,7 @@ def tag_model(weights: Weights) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes, "tags",
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", vectors.shape[1]])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", len(vectors) + len(stored["words_bias"])])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", len(vectors) + len(weights["words.bias"])])],
         [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in stored.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)

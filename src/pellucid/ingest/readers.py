@@ -82,7 +82,8 @@ def _lines(path: Path, source: Source) -> list[dict[str, str]]:
             lines, there = list(reader), set(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    wanted = {*source.columns.values(), *(each.column for each in (*source.where, *source.corrections))}
+    asked = [*(each.column for each in source.where), *(each.column for each in source.corrections)]
+    wanted = {*source.columns.values(), *asked}
     if missing := sorted(wanted - there):
         raise DataError(f"{path}:1 has no column {', '.join(missing)}; it has {', '.join(sorted(there))}; change `columns`")
     return lines

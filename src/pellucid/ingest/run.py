@@ -50,7 +50,14 @@ class _State:
     embeddings: NDArray[np.float32] | None = None
 
 
-def run(recipe: Path, roots: dict[str, Path], out: Path) -> Dataset:
+def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
+    """Write the dataset that `recipe` describes to `out/data/NAME`, the folder given back; features are cached in `out/features`."""
+    folder = out / "data" / load_recipe(recipe, DataRecipe).name
+    ingest(recipe, {"features": out / "features"} | roots, folder)
+    return folder
+
+
+def ingest(recipe: Path, roots: dict[str, Path], out: Path) -> Dataset:
     """The dataset that the recipe at `recipe` describes, written to `out`.
 
     Raises `ConfigError` for the recipe or a root that lacks, `DataError` for sources that cannot be read, and `LeakError`

@@ -81,14 +81,14 @@ class CaptionDecoder(nn.Module):
         both = functional.dropout(both, self.dropout.activations, self.training)
         if self.training and self.dropout.tokens:
             both = both * (torch.rand(both.shape[:2], device=both.device) >= self.dropout.tokens).unsqueeze(-1)
-        return torch.stack([block.cross_keys_values(both) for block in self.blocks])
+        return torch.stack([block.cross_keys_values(both) for block in self._layers()])
 
     def forward(self, words_bt: Tensor, cross: Tensor) -> Tensor:
         """Teacher forcing: words [b, t] and keys and values [layers, 2, b, m, width] → logits [b, t, v]."""
         places = torch.arange(words_bt.shape[1], device=words_bt.device)
         x = self.word_vectors(words_bt) * self.shape.width**0.5 + self.positions(places)
         x = functional.dropout(x, self.dropout.activations, self.training)
-        for block, of_block in zip(self.blocks, cross, strict=True):
+        for block, of_block in zip(self._layers(), cross, strict=True):
             x = block(x, of_block)
         return self.logits(x)
 
@@ -96,7 +96,7 @@ class CaptionDecoder(nn.Module):
         """One word on: words [b], position [1], past [layers, 2, b, t, width] → log-probabilities [b, v], past with t + 1."""
         x = self.word_vectors(words_b).unsqueeze(1) * self.shape.width**0.5 + self.positions(position)
         present = []
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self._layers()):
             x, kept = block.step(x, past[layer], cross[layer])
             present.append(kept)
         return functional.log_softmax(self.logits(x).squeeze(1), dim=-1), torch.stack(present)
@@ -104,6 +104,9 @@ class CaptionDecoder(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         x = functional.dropout(self.last_norm(x), self.dropout.activations, self.training)
         return functional.linear(x, self.word_vectors.weight, self.word_bias)
+
+    def _layers(self) -> list[_Block]:
+        return [block for block in self.blocks if isinstance(block, _Block)]
 
     def empty_past(self, sentences: int) -> Tensor:
         return torch.zeros(self.shape.layers, 2, sentences, 0, self.shape.width)
@@ -145,12 +148,13 @@ class _Block(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
         share = self.dropout.attention if self.training else 0.0
-        heads = [self._split(part) for part in (query, key, value)]
-        mixed = functional.scaled_dot_product_attention(*heads, dropout_p=share, is_causal=causal)
+        query, key, value = self._split(query), self._split(key), self._split(value)
+        mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=causal)
         return mixed.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        by_head: Tensor = x.unflatten(-1, (self.heads, -1))
+        return by_head.transpose(1, 2)
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.dropout.activations, self.training)

@@ -45,9 +45,13 @@ class DetectorHead(nn.Module):
         self.mean = selected.mean(dim=0)
         self.scale = 1.0 / (selected.std(dim=0) + 1e-4)
 
-    def judge_selected(self, selected: Tensor) -> Tensor:
-        standard = ((selected - self.mean) * self.scale).clamp(-CLAMP, CLAMP)
-        narrowed = torch.einsum("ncd,cdw->cnw", standard, self.narrow) + self.narrow_bias
+    def standardise(self, selected: Tensor) -> Tensor:
+        """[n, count, 768] in units of the training data's spread; done once for all epochs."""
+        return ((selected - self.mean) * self.scale).clamp(-CLAMP, CLAMP)
+
+    def judge_standard(self, standard: Tensor) -> Tensor:
+        """Standardised tokens, parts first [count, n, 768] → logit [n]."""
+        narrowed = torch.baddbmm(self.narrow_bias, standard, self.narrow)
         hidden = nn.functional.gelu(narrowed).transpose(0, 1)
         if self.training and self.layer_dropout:
             keep = torch.rand(hidden.shape[:2], device=hidden.device) >= self.layer_dropout
@@ -56,7 +60,7 @@ class DetectorHead(nn.Module):
         return logits
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        return self.judge_selected(self.select(tokens))
+        return self.judge_standard(self.standardise(self.select(tokens)).transpose(0, 1))
 
 
 class DetectorEnsemble(nn.Module):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.runtime.session import Session, open_session
+from pellucid.runtime.session import Session, Tensors, open_session
 from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Decoding, Vocabulary, read_vocabulary, sentence
 
 Floats = NDArray[np.float32]
@@ -94,7 +94,7 @@ class _Steps:
 
     def __init__(self, session: Session, patches: Floats, embedding: Floats) -> None:
         self._session = session
-        self._picture = {"patches": patches, "embedding": embedding}
+        self._picture: Tensors = {"patches": patches, "embedding": embedding}
         self._cross: NDArray[np.generic] = NOTHING_YET
         self._past: NDArray[np.generic] = NOTHING_YET
 

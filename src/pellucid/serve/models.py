@@ -29,7 +29,7 @@ class Models(BaseModel):
     responses=documented(Unauthorized, Starting),
 )
 async def list_models(service: Held) -> Models:
-    return Models(models=list(service.engine.models))
+    return Models(models=list((await service.loaded()).models))
 
 
 def describe(bundle: Bundle, thresholds: Thresholds, channel: str) -> ModelInfo:

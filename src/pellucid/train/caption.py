@@ -143,7 +143,7 @@ def repeat_loss(decoder: CaptionDecoder, seen: Captioned, rows: list[int], smoot
         logits = decoder(part.words[:, :-1], cross[:, :, part.pictures]).flatten(0, 1)
         wanted = part.words[:, 1:].flatten()
         total = total + functional.cross_entropy(logits, wanted, ignore_index=PAD, label_smoothing=smoothing, reduction="sum")
-    return total / (sentences.words[:, 1:] != PAD).sum()
+    return total / int((sentences.words[:, 1:] != PAD).sum())
 
 
 def reward_loss(
@@ -163,7 +163,8 @@ def reward_loss(
     logits = _sayable(decoder(words[:, :-1], cross[:, :, pictures]) / plan.temperature)
     wanted = words[:, 1:]
     chosen = logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
-    return -(chosen * (wanted != PAD) * advantage.unsqueeze(1)).sum() / len(words)
+    total: Tensor = (chosen * (wanted != PAD) * advantage.unsqueeze(1)).sum()
+    return -total / len(words)
 
 
 @torch.no_grad()

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pellucid.nets.detector import DetectorEnsemble, DetectorHead
+from pellucid.nets.detector import TOKEN_DIM, DetectorEnsemble, DetectorHead
 from pellucid.records.dataset import Sample
 from pellucid.records.features import FeatureFolder
 from pellucid.train.balance import group_folds, sample_weights
 from pellucid.train.detector_recipe import DetectorRecipe, Head
 from pellucid.train.loop import fit
 
+ENOUGH_FOR_SCALE = 8192
+CHUNK = 512
 Tokens = dict[str, NDArray[np.generic]]
 
 
@@ -61,16 +63,15 @@ def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0,
     """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views."""
     shape = recipe.head
     template = _head(shape)
-    selected = torch.cat([_select(template, examples.tokens[view]) for view in examples.views])
+    standard = _standardised(template, examples)
     labels = torch.from_numpy(np.tile(examples.labels, len(examples.views))).float()
     weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
     counts = torch.from_numpy(np.tile(weights, len(examples.views)))
     targets = labels * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
-    template.standardise_on(selected[:: max(1, len(selected) // 8192)].float())
 
     def loss(model: nn.Module, rows: Tensor) -> Tensor:
         assert isinstance(model, DetectorHead)
-        logits = model.judge_selected(selected[rows].float())
+        logits = model.judge_standard(standard[:, rows].float())
         return nn.functional.binary_cross_entropy_with_logits(logits, targets[rows], weight=counts[rows])
 
     heads = []
@@ -80,7 +81,7 @@ def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0,
         torch.manual_seed(seed)
         head = _head(shape)
         head.mean, head.scale = template.mean.clone(), template.scale.clone()
-        trained = fit(head, loss, len(selected), recipe.optimiser, seed, f"head {member + 1}/{count}" if show else "")
+        trained = fit(head, loss, len(labels), recipe.optimiser, seed, f"head {member + 1}/{count}" if show else "")
         assert isinstance(trained, DetectorHead)
         heads.append(trained)
     return DetectorEnsemble(heads).eval()
@@ -90,7 +91,7 @@ def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0,
 def logits_of(ensemble: DetectorEnsemble, tokens: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float64]:
     """Mean logit [n] of `tokens` (part → [n, 12, 768])."""
     arrays = [torch.from_numpy(tokens[part]) for part in ensemble.parts]
-    chunks = [ensemble(*(array[start : start + 512].float() for array in arrays)) for start in range(0, len(arrays[0]), 512)]
+    chunks = [ensemble(*(array[start : start + CHUNK].float() for array in arrays)) for start in range(0, len(arrays[0]), CHUNK)]
     return torch.cat(chunks).double().numpy()
 
 
@@ -111,5 +112,16 @@ def _head(shape: Head) -> DetectorHead:
     return DetectorHead(shape.parts, shape.layers, shape.width, shape.hidden, shape.dropout, shape.layer_dropout)
 
 
-def _select(head: DetectorHead, tokens: Tokens) -> Tensor:
-    return head.select({part: torch.from_numpy(array) for part, array in tokens.items()})
+def _standardised(head: DetectorHead, examples: Examples) -> Tensor:
+    """Tokens of all views as float16 [count, views · n, 768] in units that `head` takes from them."""
+    views = [{part: torch.from_numpy(array) for part, array in examples.tokens[view].items()} for view in examples.views]
+    rows = len(examples.labels)
+    some = slice(None, None, max(1, rows * len(views) // ENOUGH_FOR_SCALE))
+    head.standardise_on(torch.cat([head.select({part: array[some] for part, array in view.items()}) for view in views]).float())
+    out = torch.empty(len(head.mean), rows * len(views), TOKEN_DIM, dtype=torch.float16)
+    for number, view in enumerate(views):
+        for start in range(0, rows, CHUNK):
+            chosen = head.select({part: array[start : start + CHUNK] for part, array in view.items()})
+            first = number * rows + start
+            out[:, first : first + len(chosen)] = head.standardise(chosen.float()).half().transpose(0, 1)
+    return out

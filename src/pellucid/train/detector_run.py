@@ -27,12 +27,15 @@ def run_detector(recipe: DetectorRecipe, out: Path) -> Path:
     """The checkpoint folder, with `calibration.json`, `thresholds.json` and the out-of-fold scores beside the weights."""
     dataset = read_dataset(out / "data" / recipe.dataset)
     features = open_features(out / "features")
-    samples = [sample for sample in dataset.only(*recipe.data.splits).samples if sample.ship or not recipe.data.only_ship]
-    examples = load_examples(samples, features, recipe.data.views, recipe.head.parts)
+    everything = dataset.only(*recipe.data.splits).samples
+    allowed = np.array([sample.ship or not recipe.data.only_ship for sample in everything])
+    known = load_examples(everything, features, recipe.data.views, recipe.head.parts)
     folder = out / "checkpoints" / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
 
-    metrics: dict[str, object] = {"val_auc": _val_auc(recipe, samples, examples)}
+    metrics: dict[str, object] = {"val_auc": _val_auc(recipe, everything, known, allowed)}
+    samples = [sample for sample, may in zip(everything, allowed, strict=True) if may]
+    examples = known if allowed.all() else known.only(allowed)
     scores = out_of_fold(examples, recipe)
     weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
     first = scores[recipe.data.views[0]]
@@ -52,12 +55,14 @@ def run_detector(recipe: DetectorRecipe, out: Path) -> Path:
     return folder
 
 
-def _val_auc(recipe: DetectorRecipe, samples: Sequence[Sample], examples: Examples) -> dict[str, float | None]:
-    """What choices are made by: heads trained without the `val` split, scored on it. Empty where the recipe has no such split."""
+def _val_auc(
+    recipe: DetectorRecipe, samples: Sequence[Sample], examples: Examples, allowed: NDArray[np.bool_]
+) -> dict[str, float | None]:
+    """Heads trained on the `allowed` rows outside of `val`, scored on all of it. Empty where the recipe has no such split."""
     held_out = np.array([sample.split == "val" for sample in samples])
     if not held_out.any() or held_out.all():
         return {}
-    ensemble = train_ensemble(examples.only(~held_out), recipe, recipe.calibration.members)
+    ensemble = train_ensemble(examples.only(~held_out & allowed), recipe, recipe.calibration.members)
     val = examples.only(held_out)
     return {view: auc(val.labels, logits_of(ensemble, val.tokens[view])) for view in examples.views}
 

@@ -67,13 +67,17 @@ def run_tags(recipe: TagsRecipe, roots: dict[str, Path], out: Path) -> Path:
     columns = [place for place, name in enumerate(recipe.words.forms) if name in kept]
     directions = _directions(train.samples, recipe, features)
     weight, bias = train_words(directions, targets_of(seen[:, columns], recipe.targets), recipe)
-    chosen = Labelled(tuple(kept), _directions(val.samples, recipe, features) @ weight.T + bias, _named(val, recipe)[:, columns] > 0)
+    logits = (_directions(val.samples, recipe, features) @ weight.T + bias).astype(np.float64)
+    chosen = Labelled(tuple(kept), logits, _named(val, recipe)[:, columns] > 0)
     slope, offset = platt(chosen)
 
     weights: Weights = {
-        "zero_shot.vectors": vocabulary.vectors, "zero_shot.scale": np.float32([recipe.zero_shot.scale]),
-        "zero_shot.platt": np.float32([a, b]), "words.weight": np.float32(slope * weight), "words.bias": np.float32(slope * bias + offset),
-    }  # fmt: skip
+        "zero_shot.vectors": vocabulary.vectors,
+        "zero_shot.scale": np.array([recipe.zero_shot.scale], dtype=np.float32),
+        "zero_shot.platt": np.array([a, b], dtype=np.float32),
+        "words.weight": (slope * weight).astype(np.float32),
+        "words.bias": (slope * bias + offset).astype(np.float32),
+    }
     entries = [*_zero_shot_entries(vocabulary, things, (a, b), recipe), *_word_entries(chosen, (slope, offset), recipe.shown)]
     folder = out / "checkpoints" / recipe.name
     metrics = {"objects": quality(things), "words": quality(chosen), "tags": len(entries)}
@@ -116,8 +120,9 @@ def train_words(directions: Floats, targets: Floats, recipe: TagsRecipe) -> tupl
 
     trained = fit(head, loss, len(rows), recipe.optimiser, recipe.seed, "words")
     assert isinstance(trained, nn.Linear)
-    weight = trained.weight.detach().numpy() / spread
-    return weight, trained.bias.detach().numpy() - weight @ mean
+    weight: Floats = (trained.weight.detach().numpy() / spread).astype(np.float32)
+    bias: Floats = (trained.bias.detach().numpy() - weight @ mean).astype(np.float32)
+    return weight, bias
 
 
 def targets_of(counts: NDArray[np.int64], targets: Targets) -> Floats:
@@ -136,9 +141,11 @@ def threshold_for(scores: NDArray[np.float64], truth: NDArray[np.bool_], shown: 
 
     Precision alone would ask for hardly anything of an easy class: whatever lies below its sure hits rides along.
     """
+    if truth.sum() < shown.fewest:
+        return None
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(truth[order])
-    precision, recall = hits / np.arange(1, len(order) + 1), hits / max(1, hits[-1])
+    precision, recall = hits / np.arange(1, len(order) + 1), hits / hits[-1]
     good = (precision >= shown.min_precision) & (hits >= shown.fewest)
     f_half = np.where(good, 1.25 * precision * recall / np.maximum(0.25 * precision + recall, 1e-12), -1.0)
     best = int(np.argmax(f_half))
@@ -154,7 +161,12 @@ def quality(labelled: Labelled) -> dict[str, Any]:
         if positives[place] >= 5
     }
     micro = float(average_precision_score(labelled.truth.reshape(-1), labelled.scores.reshape(-1)))
-    return {"pictures": len(labelled.truth), "micro_ap": round(micro, 4), "mean_ap": round(float(np.mean(list(each.values()))), 4), "ap": each}
+    return {
+        "pictures": len(labelled.truth),
+        "micro_ap": round(micro, 4),
+        "mean_ap": round(float(np.mean(list(each.values()))), 4) if each else None,
+        "ap": each,
+    }
 
 
 def _objects(vocabulary: Vocabulary, recipe: TagsRecipe, train: Dataset, features: FeatureFolder) -> Labelled:
@@ -170,7 +182,9 @@ def _objects(vocabulary: Vocabulary, recipe: TagsRecipe, train: Dataset, feature
     return Labelled(names, logs[:, [vocabulary.names.index(name) for name in names]], truth)
 
 
-def _zero_shot_entries(vocabulary: Vocabulary, things: Labelled, scaling: tuple[float, float], recipe: TagsRecipe) -> list[TagEntry]:
+def _zero_shot_entries(
+    vocabulary: Vocabulary, things: Labelled, scaling: tuple[float, float], recipe: TagsRecipe
+) -> list[TagEntry]:
     scores = _sigmoid(scaling[0] * things.scores + scaling[1])
     threshold = threshold_for(scores.reshape(-1), things.truth.reshape(-1), recipe.shown)
     hidden = set(recipe.zero_shot.hidden)
@@ -183,7 +197,9 @@ def _word_entries(chosen: Labelled, scaling: tuple[float, float], shown: Shown) 
     shared = threshold_for(scores[:, rare].reshape(-1), chosen.truth[:, rare].reshape(-1), shown)
     return [
         TagEntry(
-            name=name, source="captions", threshold=shared if rare[place] else threshold_for(scores[:, place], chosen.truth[:, place], shown)
+            name=name,
+            source="captions",
+            threshold=shared if rare[place] else threshold_for(scores[:, place], chosen.truth[:, place], shown),
         )
         for place, name in enumerate(chosen.names)
     ]
@@ -200,13 +216,15 @@ def _directions(samples: Sequence[Sample], recipe: TagsRecipe, features: Feature
 
 def _vectors(zero_shot: ZeroShot, roots: dict[str, Path]) -> Path:
     if "models" not in roots:
-        raise ConfigError(f"the recipe needs the root 'models', where {zero_shot.vectors} lies; give it with --root models=FOLDER")
+        raise ConfigError(
+            f"the recipe needs the root 'models', where {zero_shot.vectors} lies; give it with --root models=FOLDER"
+        )
     return roots["models"] / zero_shot.vectors
 
 
 def _unit(vectors: NDArray[np.generic]) -> Floats:
     values = vectors.astype(np.float32)
-    return values / np.linalg.norm(values, axis=-1, keepdims=True)
+    return np.asarray(values / np.linalg.norm(values, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
