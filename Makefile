@@ -56,9 +56,8 @@ proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test spl
 bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles/embedded-1 (needs ROOTS; hours on 2 cores)
 	mkdir -p $(OUT)/features
 	$(BIN)/pellucid export $(RECIPES)/encoder.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid ingest $(RECIPES)/detection-data.toml $(ROOTS) --root encoder=$(OUT)/encoder --root features=$(OUT)/features \
-		--out $(OUT)/data/detection-data
-	$(BIN)/pellucid ingest $(RECIPES)/caption-data.toml $(ROOTS) --out $(OUT)/data/caption-data
+	$(BIN)/pellucid ingest $(RECIPES)/detection-data.toml $(ROOTS) --root encoder=$(OUT)/encoder --out $(OUT)
+	$(BIN)/pellucid ingest $(RECIPES)/caption-data.toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid train $(RECIPES)/detector.toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid train $(RECIPES)/captioner.toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid train $(RECIPES)/tags.toml $(ROOTS) --out $(OUT)

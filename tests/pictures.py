@@ -291,7 +291,7 @@ def png_with_profile_bomb(megabytes: int = 96) -> bytes:
 
 
 def jpeg_with_exif_bomb() -> bytes:
-    """An EXIF directory of 5,000 entries that each name the whole block: a general reader would copy 300 MB."""
+    """An EXIF directory of 5,000 entries that each name the whole block: 300 MB if each were copied."""
     entries = b"".join(struct.pack(">HHII", 0x8000 + tag, 7, 60_000, 8) for tag in range(5000))
     return jpeg_with((0xE1, b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 5000) + entries + bytes(4)))
 

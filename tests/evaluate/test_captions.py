@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,8 @@ TEXTS = {
 
 
 @pytest.fixture
-def _without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    yield
 
 
 def sample(name: str, objects: tuple[str, ...] | None = None, split: str = "val") -> Sample:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="exporting needs the extra `train`")
-onnx = pytest.importorskip("onnx", reason="exporting needs the extra `train`")
+pytest.importorskip("torch", reason="exporting needs the extra `train`")
+
+import onnx
+import torch
 
 from pellucid.export.caption import caption_model, export_caption, write_quantised
 from pellucid.nets.caption import CaptionDecoder, DecoderShape, pool_patches
@@ -17,6 +19,11 @@ from pellucid.runtime.caption import NOTHING_YET, Captioner
 from pellucid.runtime.session import Session, open_session
 from pellucid.runtime.vocabulary import SPECIAL, Decoding, Vocabulary, write_vocabulary
 
+# torch's own exporter calls what torch deprecates.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+]
 SHAPE = DecoderShape(words=30, width=32, layers=2, heads=2, feed_forward=64, max_words=8)
 DECODING = Decoding(beams=3, min_words=2, max_words=8, length_power=0.7, never_last=(), may_repeat=(), score_floor=0.0)
 SENTENCES = np.array([[1, 9, 4, 7], [1, 7, 5, 6]])

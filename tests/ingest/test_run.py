@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pellucid.base.errors import ConfigError, LeakError
-from pellucid.ingest.run import ingest as run
+from pellucid.ingest.run import ingest, run
 from pellucid.records.dataset import read_dataset
 from pellucid.records.features import FeatureFolder
 from tests.ingest.made import fill
@@ -56,7 +56,7 @@ def recipe(folder, text):
 
 
 def test_makes_a_dataset_that_says_what_was_left_out(tmp_path, pictures):
-    made = run(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
+    made = ingest(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
     assert read_dataset(tmp_path / "out").samples == made.samples
     assert all(sample.width == 96 and sample.format == "PNG" and sample.bytes for sample in made.samples)
     assert made.lineage["dropped"]["counts"]["cannot be used"] == 1
@@ -73,8 +73,8 @@ def test_makes_a_dataset_that_says_what_was_left_out(tmp_path, pictures):
 
 
 def test_gives_the_same_dataset_again(tmp_path, pictures):
-    first = run(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
-    second = run(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
+    first = ingest(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
+    second = ingest(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
     assert first.id == second.id
 
 
@@ -83,7 +83,7 @@ def test_keeps_near_duplicates_out_of_other_splits(tmp_path, pictures):
         with Image.open(pictures["pictures"] / "real" / f"{100 + number}.png") as original:
             copy = saved(original.resize((80, 80)), "JPEG")
         (pictures["pictures"] / "real" / f"copy-{number}.jpg").write_bytes(copy)
-    made = run(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
+    made = ingest(recipe(tmp_path, RECIPE), pictures, tmp_path / "out")
     split_of = {sample.path: sample.split for sample in made.samples}
     pairs = [(f"real/copy-{number}.jpg", f"real/{100 + number}.png") for number in range(20)]
     both = [(split_of[copy], split_of[original]) for copy, original in pairs if copy in split_of and original in split_of]
@@ -106,7 +106,7 @@ def test_writes_no_dataset_when_the_guard_refuses(tmp_path):
         + tail[tail.index("[duplicates]") :]
     )
     with pytest.raises(LeakError, match="aspect"):
-        run(recipe(tmp_path, text + GUARD.replace("CHAIN", "squash")), {"all": tmp_path}, tmp_path / "out")
+        ingest(recipe(tmp_path, text + GUARD.replace("CHAIN", "squash")), {"all": tmp_path}, tmp_path / "out")
     assert not (tmp_path / "out" / "dataset.json").exists()
     assert json.loads((tmp_path / "out" / "guard.json").read_bytes())["findings"]["aspect"]["auc"] > 0.9
 
@@ -124,13 +124,13 @@ def test_gives_every_picture_a_domain_by_one_rule(tmp_path, pictures):
         kind = ("photo", "painting")[int(path.stem) % 2] if path.parent.name == "real" else "mixed"
         lines.append(f"{path.parent.name}/{path.name},{path.parent.name},{kind}")
     (pictures["pictures"] / "m.csv").write_text("\n".join(lines))
-    plain = run(recipe(tmp_path, text), pictures, tmp_path / "plain")
+    plain = ingest(recipe(tmp_path, text), pictures, tmp_path / "plain")
     vectors = np.array([[1, 0.1] if int(sample.path[-5]) % 2 else [0.1, 1] for sample in plain.samples], dtype=np.float16)
     FeatureFolder(tmp_path / "features", "key").open().append(
         "clean", [sample.id for sample in plain.samples], {"embedding": vectors}
     )
     domains = '\n[domains]\nregularisation = 30\nfolds = 2\nof = { photo = "photo", painting = "art" }\n'
-    made = run(recipe(tmp_path, text + domains), pictures | {"features": tmp_path / "features"}, tmp_path / "out")
+    made = ingest(recipe(tmp_path, text + domains), pictures | {"features": tmp_path / "features"}, tmp_path / "out")
     assert all(sample.domain == ("photo", "art")[int(sample.path[-5]) % 2] for sample in made.samples)
     assert made.lineage["domains"]["lacking"] == 0
     assert (tmp_path / "out" / "by-eye" / "domains-1.png").exists()
@@ -139,10 +139,16 @@ def test_gives_every_picture_a_domain_by_one_rule(tmp_path, pictures):
 
 def test_asks_for_a_root_that_is_missing(tmp_path):
     with pytest.raises(ConfigError, match="needs the root 'pictures'; given are none; add --root pictures=FOLDER"):
-        run(recipe(tmp_path, RECIPE), {}, tmp_path / "out")
+        ingest(recipe(tmp_path, RECIPE), {}, tmp_path / "out")
 
 
 def test_asks_for_features_or_an_encoder(tmp_path, pictures):
     text = RECIPE + '\n[domains]\nregularisation = 30\nfolds = 2\nof = { photo = "photo" }\n'
     with pytest.raises(ConfigError, match="add --root encoder=FOLDER"):
-        run(recipe(tmp_path, text), pictures, tmp_path / "out")
+        ingest(recipe(tmp_path, text), pictures, tmp_path / "out")
+
+
+def test_the_stage_names_the_folder_after_the_recipe(tmp_path, pictures):
+    folder = run(recipe(tmp_path, RECIPE), pictures, tmp_path / "runs")
+    assert folder == tmp_path / "runs" / "data" / "made"
+    assert read_dataset(folder).samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_a_sentence_keeps_the_rules_whatever_the_decoder_says(seed: int) -> None
     assert len(content) == len(set(content))
     assert len(words) <= DECODING.max_words
     assert not words or words[-1] not in DECODING.never_last
-    assert all(one != other for one, other in zip(words, words[1:], strict=False))
+    assert all(one != other for one, other in pairwise(words))
 
 
 @given(st.integers(0, 10_000))

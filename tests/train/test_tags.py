@@ -60,6 +60,10 @@ def test_calibrated_scores_are_shares() -> None:
     assert platt(Labelled(("a", "b", "c"), logits, truth)) == pytest.approx((0.5, -1), abs=0.08)
 
 
+def test_the_smoke_recipe_is_read(repository: Path) -> None:
+    assert load_recipe(repository / "src/pellucid/defaults/recipes/tags-smoke.toml", TagsRecipe).name == "tags-smoke"
+
+
 def test_the_recipe_that_ships_is_read(repository: Path) -> None:
     recipe = load_recipe(repository / "src/pellucid/defaults/recipes/tags.toml", TagsRecipe)
     assert len(recipe.words.forms) > 150

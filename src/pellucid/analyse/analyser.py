@@ -24,7 +24,7 @@ from PIL import Image
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
 from pellucid.analyse.claims import NOT_CHECKED, read_claims
-from pellucid.analyse.facts import image_facts
+from pellucid.analyse.facts import image_facts, plain_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
@@ -236,14 +236,6 @@ class Analyser:
         if safety is None and found.decision == "allow":
             return Missing(part="moderation", reason="there are no scores of a safety model, and nothing is allowed without them")
         return found
-
-
-def plain_facts(picture: Picture) -> ImageFacts:
-    """What decoding alone tells."""
-    return ImageFacts(
-        sha256=picture.sha256, format=picture.format, width=picture.width, height=picture.height, bytes=picture.bytes,
-        notes=list(picture.notes),
-    )  # fmt: skip
 
 
 def _declaration(declared: Declared | None) -> list[Evidence]:

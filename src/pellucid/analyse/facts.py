@@ -19,16 +19,7 @@ PDQ_SIDE_PX = 512
 def image_facts(picture: Picture) -> ImageFacts:
     """Facts of a decoded picture; `pdq` is 64 hex digits, `pdq_quality` 0 to 100 (below 50 the hash says little)."""
     pdq, quality = pdq_of(picture.image)
-    return ImageFacts(
-        sha256=picture.sha256,
-        format=picture.format,
-        width=picture.width,
-        height=picture.height,
-        bytes=picture.bytes,
-        pdq=pdq,
-        pdq_quality=quality,
-        notes=list(picture.notes),
-    )
+    return plain_facts(picture).model_copy(update={"pdq": pdq, "pdq_quality": quality})
 
 
 def pdq_of(image: Image.Image) -> tuple[str, int]:
@@ -43,3 +34,11 @@ def _small(image: Image.Image) -> Image.Image:
     scale = PDQ_SIDE_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.BOX)
+
+
+def plain_facts(picture: Picture) -> ImageFacts:
+    """What decoding alone tells."""
+    return ImageFacts(
+        sha256=picture.sha256, format=picture.format, width=picture.width, height=picture.height, bytes=picture.bytes,
+        notes=list(picture.notes),
+    )  # fmt: skip

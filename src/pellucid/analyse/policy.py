@@ -33,10 +33,9 @@ from pydantic import Field, model_validator
 from pellucid.base.errors import ConfigError
 from pellucid.records.recipe import Place, Recipe, key_lines, load_recipe
 from pellucid.records.report import Decision, Probability, VerdictLabel
+from pellucid.runtime.bundle import SAFETY_CLASSES
 
 SHIPPED = Path(__file__).parents[1] / "defaults" / "policies" / "moderation.toml"
-# Scores that every bundle with a safety model gives; all others are concepts.
-SAFETY_CLASSES = ("gore", "nsfw", "safe")
 SUBJECTS = ("score", "verdict", "domain", "not_domain", "missing")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 

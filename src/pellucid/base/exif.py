@@ -1,7 +1,8 @@
-"""A few tags out of an EXIF block, read by hand because a general reader can be made to copy a block thousands of times.
+"""A few tags out of an EXIF block, read by hand so that a damaged or hostile block neither raises nor warns.
 
-A TIFF directory may hold 65,535 entries that all point at the same megabytes. Here only the wanted tags are looked at, values
-are cut at a bound and nothing raises. Source: TIFF 6.0, EXIF 3.0 (CIPA DC-008).
+A TIFF directory may hold 65,535 entries that all point at the same bytes; PIL 13 survives that with a warning an entry, and its
+warnings can only be silenced for all threads at once. Here only the wanted tags are looked at and values are cut at a bound.
+Source: TIFF 6.0, EXIF 3.0 (CIPA DC-008).
 """
 
 from __future__ import annotations

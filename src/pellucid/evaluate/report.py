@@ -79,12 +79,9 @@ def _detection(sections: Mapping[str, Any]) -> Iterator[str]:
     for name, one in sections.items():
         ece = [f"{part['ece']} [{part['interval'][0]}, {part['interval'][1]}]" for part in one.get("calibration", {}).values()]
         recall = percent(one["recall"]) if "recall" in one else None
-        rows.append(
-            [
-                name, one["pictures"]["ai"], one["pictures"]["real"], one.get("auc"), one.get("auc_interval"), percent(one["accused"]),
-                recall, percent(one["unsure_real"]), one.get("balanced_accuracy"), "; ".join(ece),
-            ]
-        )  # fmt: skip
+        counts = (one["pictures"]["ai"], one["pictures"]["real"])
+        shares = (percent(one["accused"]), recall, percent(one["unsure_real"]))
+        rows.append([name, *counts, one.get("auc"), one.get("auc_interval"), *shares, one.get("balanced_accuracy"), "; ".join(ece)])
     yield from table(
         ("split/tier", "AI", "real", "AUC", "95 %", "real called generated", "recall", "real unsure", "balanced accuracy", "ECE"),
         rows,

@@ -20,10 +20,11 @@ from onnx import TensorProto, compose, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from pellucid.export.small import OPSET
 from pellucid.nets.caption import CaptionDecoder, DecoderShape, pool_patches
 from pellucid.records.checkpoint import read_checkpoint
 from pellucid.runtime.vocabulary import read_vocabulary
+
+OPSET = 17
 
 
 class _Look(nn.Module):

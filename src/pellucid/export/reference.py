@@ -28,7 +28,7 @@ def reference_statistics(dataset: Dataset, features: FeatureFolder, view: str) -
 
 
 def replay_set(dataset: Dataset, features: FeatureFolder, replay: Replay, seed: int) -> Arrays:
-    """int8 class tokens [n, 12, 768] with a scale a picture and layer; no pictures of people, evenly over labels and sources."""
+    """int8 class tokens [n, 12, 768] with a scale a picture and layer; no portraits, evenly over labels and sources."""
     allowed = [sample for sample in dataset.only("train").samples if sample.domain not in replay.without_domains]
     chosen = _evenly(allowed, replay.pictures, seed)
     tokens = features.load(replay.view, [sample.id for sample in chosen], ("class_tokens",))["class_tokens"].astype(np.float32)

@@ -65,12 +65,12 @@ def _sizes(samples: Sequence[Sample]) -> Figure:
 
 
 def _guard(guard: GuardReport) -> Figure:
-    figure, axes = _axes(f"What predicts the label after the chain “{guard.chain}” (AUC, sources left out)")
+    figure, axes = _axes(f"What predicts the label after the chain “{guard.chain}”")
     bars = guard.findings | ({"domain-and-tags (content)": guard.control} if guard.control else {})
     colours = ["#c2562d" if finding.auc > guard.limit and name in guard.findings else "#2d6fa3" for name, finding in bars.items()]
     axes.barh(list(bars), [finding.auc for finding in bars.values()], color=colours)
     axes.axvline(0.5, color="#777777", linewidth=1)
     axes.axvline(guard.limit, color="#c2562d", linestyle="--", linewidth=1)
-    axes.set(xlim=(0, 1), xlabel=f"AUC; refused above {guard.limit:.2f}")
+    axes.set(xlim=(0, 1), xlabel=f"AUC on sources left out; file facts are refused above {guard.limit:.2f}")
     axes.invert_yaxis()
     return figure

@@ -51,7 +51,7 @@ class _State:
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
-    """Write the dataset that `recipe` describes to `out/data/NAME`, the folder given back; features are cached in `out/features`."""
+    """Write the dataset that `recipe` describes to `out/data/NAME`, which is returned; features are kept in `out/features`."""
     folder = out / "data" / load_recipe(recipe, DataRecipe).name
     ingest(recipe, {"features": out / "features"} | roots, folder)
     return folder

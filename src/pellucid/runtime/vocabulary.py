@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pellucid.base.errors import BundleError
 from pellucid.base.files import write_atomically
@@ -79,7 +80,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
         content = json.loads(path.read_bytes())
         if content["schema"] != SCHEMA:
             raise BundleError(f"{path.name} has schema {content['schema']}; this version reads {SCHEMA}")
-        decoding = {name: tuple(value) if isinstance(value, list) else value for name, value in content["decoding"].items()}
+        decoding: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content["decoding"].items()
+        }
         return Vocabulary(tuple(content["words"]), Decoding(**decoding))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path.name} is not a vocabulary: {error!r}") from error
