@@ -14,6 +14,7 @@ from pellucid.base.errors import DataError
 from pellucid.records.checkpoint import read_checkpoint
 from pellucid.records.dataset import Dataset, Sample
 from pellucid.records.features import FeatureFolder
+from pellucid.records.recipe import load_recipe
 from pellucid.train.caption import train_caption
 from pellucid.train.caption_recipe import CaptionerRecipe
 from pellucid.train.caption_reward import CiderReward
@@ -125,3 +126,10 @@ def test_a_vocabulary_holds_what_was_seen_often_enough() -> None:
     vocabulary = build_vocabulary(["A dog .", "a dog", "a cat"], 2, recipe().decoding.decoding())
     assert vocabulary.words[4:] == ("a", "dog")
     assert vocabulary.text(vocabulary.numbers(["a", "cat", "dog"])) == ["a", "dog"]
+
+
+@pytest.mark.parametrize("name", ["captioner", "captioner-smoke"])
+def test_shipped_recipes_can_be_read(repository: Path, name: str) -> None:
+    found = load_recipe(repository / "src" / "pellucid" / "defaults" / "recipes" / f"{name}.toml", CaptionerRecipe)
+    assert found.name == name
+    assert found.decoding.max_words == found.data.max_words

@@ -34,7 +34,6 @@ from pellucid.base.pixels import Limits, Picture, decode
 from pellucid.records.report import (
     Caption,
     Evidence,
-    ImageFacts,
     Inference,
     Missing,
     Model,

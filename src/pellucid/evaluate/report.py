@@ -77,11 +77,13 @@ def _detection(sections: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = []
     for name, one in sections.items():
-        ece = [f"{part['ece']} [{part['interval'][0]}, {part['interval'][1]}]" for part in one.get("calibration", {}).values()]
+        ece = [f"{part['ece']} {part['interval']}" for part in one.get("calibration", {}).values()]
         recall = percent(one["recall"]) if "recall" in one else None
         counts = (one["pictures"]["ai"], one["pictures"]["real"])
         shares = (percent(one["accused"]), recall, percent(one["unsure_real"]))
-        rows.append([name, *counts, one.get("auc"), one.get("auc_interval"), *shares, one.get("balanced_accuracy"), "; ".join(ece)])
+        rows.append(
+            [name, *counts, one.get("auc"), one.get("auc_interval"), *shares, one.get("balanced_accuracy"), "; ".join(ece)]
+        )
     yield from table(
         ("split/tier", "AI", "real", "AUC", "95 %", "real called generated", "recall", "real unsure", "balanced accuracy", "ECE"),
         rows,

@@ -24,6 +24,7 @@ from pellucid.records.bundle import BundleHead, Origin, ViewSpec, write_bundle
 from pellucid.records.checkpoint import Checkpoint, git_commit, read_checkpoint
 from pellucid.records.dataset import Dataset, read_dataset
 from pellucid.records.features import open_features
+from pellucid.records.heads import Domains, read_json
 from pellucid.runtime.features import feature_key
 
 LICENCE_TEXTS = Path(__file__).parents[1] / "defaults" / "licences"
@@ -64,7 +65,9 @@ def _export_heads(
         shutil.copyfile(detector / name, folder / name)
     rule = np.load(data / "domain_rule.npz", allow_pickle=False)
     export_softmax(rule["weights"], rule["bias"], folder / "domain.onnx")
-    shutil.copyfile(data / "domains.json", folder / "domains.json")
+    told = {"caption_excluded": recipe.captions.excluded, "caption_excluded_above": recipe.captions.excluded_above}
+    domains = read_json(data / "domains.json", Domains).model_dump() | told
+    write_atomically(folder / "domains.json", Domains.model_validate(domains).model_dump_json(indent=1).encode())
     export_tags(out / "checkpoints" / recipe.tags, folder)
     export_caption(out / "checkpoints" / recipe.caption, folder)
     export_safety(rooted(recipe.safety, roots), folder)

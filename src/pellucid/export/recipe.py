@@ -33,6 +33,13 @@ class Replay(Recipe):
     without_domains: tuple[str, ...]
 
 
+class Captions(Recipe):
+    """Domains for which the captioner was not trained: where together they reach `excluded_above`, the caption is left out."""
+
+    excluded: tuple[str, ...]
+    excluded_above: float = Field(gt=0, le=1)
+
+
 class BundleRecipe(Recipe):
     """Checkpoints by name under `checkpoints/`; `uses` marks the parts whose training data is for research only."""
 
@@ -48,3 +55,4 @@ class BundleRecipe(Recipe):
     licences: dict[str, str]
     sources: dict[str, str]
     replay: Replay
+    captions: Captions
