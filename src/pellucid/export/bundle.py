@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from pellucid.records.dataset import Dataset, read_dataset
 from pellucid.records.features import open_features
 from pellucid.records.heads import Domains, read_json
 from pellucid.runtime.features import feature_key
+from pellucid.runtime.vocabulary import read_vocabulary, write_vocabulary
 
 LICENCE_TEXTS = Path(__file__).parents[1] / "defaults" / "licences"
 
@@ -70,6 +72,9 @@ def _export_heads(
     write_atomically(folder / "domains.json", Domains.model_validate(domains).model_dump_json(indent=1).encode())
     export_tags(out / "checkpoints" / recipe.tags, folder)
     export_caption(out / "checkpoints" / recipe.caption, folder)
+    vocabulary = read_vocabulary(folder / "vocabulary.json")
+    decoding = replace(vocabulary.decoding, score_floor=recipe.captions.floor)
+    write_vocabulary(replace(vocabulary, decoding=decoding), folder / "vocabulary.json")
     export_safety(rooted(recipe.safety, roots), folder)
     features = open_features(out / "features")
     _save_arrays(folder / "reference.npz", reference_statistics(dataset, features, recipe.replay.view))

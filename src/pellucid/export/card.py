@@ -10,6 +10,8 @@ from pellucid.export.recipe import BundleRecipe
 from pellucid.records.checkpoint import Checkpoint
 from pellucid.records.dataset import Dataset
 
+# Entries of a nested measure, such as one per generator; a tag head has hundreds.
+WORTH_LISTING = 20
 LIMITS = """\
 - The detector can only fail to find AI; it never says that a picture is human-made. Its threshold keeps to a budget of wrong
   accusations measured on sources it had not seen; on a kind of picture that is not in its data that budget does not hold.
@@ -54,7 +56,14 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
 
 
 def _flat(metrics: dict[str, Any]) -> str:
-    return "; ".join(f"{name} {value}" for name, value in metrics.items()) or "none"
+    """`a 1, b (c 2, d 3)`; what has more than `WORTH_LISTING` entries stays in the checkpoint."""
+    parts = []
+    for name, value in metrics.items():
+        if not isinstance(value, dict):
+            parts.append(f"{name} {value}")
+        elif len(value) <= WORTH_LISTING:
+            parts.append(f"{name} ({_flat(value)})")
+    return ", ".join(parts) or "none"
 
 
 def _data(dataset: Dataset) -> Iterator[str]:

@@ -34,10 +34,14 @@ class Replay(Recipe):
 
 
 class Captions(Recipe):
-    """Domains for which the captioner was not trained: where together they reach `excluded_above`, the caption is left out."""
+    """Domains for which the captioner was not trained: where together they reach `excluded_above`, the caption is left out.
+
+    So is one whose score is under `floor`.
+    """
 
     excluded: tuple[str, ...]
     excluded_above: float = Field(gt=0, le=1)
+    floor: float
 
 
 class BundleRecipe(Recipe):
