@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -27,20 +29,20 @@ EXAMPLES = json.loads((files("pellucid.serve") / "examples.json").read_text())
 ALLOWED = (200, 400, 404, 408, 413, 415, 422, 503)
 
 
-# The document needs no folder; the folder of a run is given in `client`.
+# Reading the document starts the service, so it gets a folder of its own: tests run in several processes.
+FOLDER = Path(tempfile.mkdtemp(prefix="pellucid-contract-"))
 KEY = "0123456789abcdef"
-APP = create_app(Settings(api_keys=(KEY,)), Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG"))
+APP = create_app(Settings(api_keys=(KEY,), data_dir=FOLDER), Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG"))
 API = schemathesis.openapi.from_asgi("/openapi.json", APP)
 API.config.checks.positive_data_acceptance.expected_statuses = [str(status) for status in ALLOWED]
 CALLS = [found.ok() for found in API.get_all_operations()]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("contract"))
-        with TestClient(APP) as client:
-            yield client
+def client() -> Iterator[TestClient]:
+    with TestClient(APP) as client:
+        yield client
+    shutil.rmtree(FOLDER)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.label)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -134,3 +136,10 @@ def test_many_writers_lose_nothing(store: Store) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda each: save(store, each), reports))
     assert {each.id for each in store.list(Filters(), limit=100).reports} == {each.id for each in reports}
+
+
+def test_two_processes_may_make_a_new_database_at_once(tmp_path):
+    """`pellucid serve` and `pellucid analyse` may be started together on a machine that has no database yet."""
+    opener = "import pathlib, sys; from pellucid.store.database import open_sqlite; open_sqlite(pathlib.Path(sys.argv[1]))"
+    started = [subprocess.Popen([sys.executable, "-c", opener, str(tmp_path / "new.db")]) for _ in range(4)]
+    assert [process.wait() for process in started] == [0] * 4

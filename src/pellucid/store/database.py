@@ -25,6 +25,7 @@ from sqlalchemy import (
     event,
     select,
 )
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 METADATA = MetaData()
 
@@ -53,8 +54,17 @@ def open_sqlite(file: Path) -> Engine:
     """The database in `file`, its tables made where absent. Write-ahead logging: readers never wait for the writer."""
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30, "check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
-    METADATA.create_all(engine)
+    _make_tables(engine)
     return engine
+
+
+def _make_tables(engine: Engine) -> None:
+    """Two processes may open a new database at once, so that looking first and making then is not enough."""
+    with engine.begin() as connection:
+        for table in METADATA.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def page_of(
