@@ -45,7 +45,6 @@ class Inference(Frozen):
     slice: str
     threshold: Probability | None = None
     budget: Budget | None = None
-    heatmap: str | None = None
 
 
 class Evidence(Frozen):
