@@ -87,3 +87,12 @@ def test_looks_at_a_test_split_once_and_keeps_bundle_and_date(place):
     assert record.created.startswith("20")
     with pytest.raises(ConfigError, match="looked at once"):
         run(recipe(place, "test_seen"), {}, place, final=True)
+
+
+def test_heat_maps_are_held_against_random_ones(place):
+    path = recipe(place)
+    path.write_text(path.read_text().split("[detection]")[0] + "[heatmap]\ndataset = 'made'\nsplit = 'val'\npictures = 4\n")
+    record = read_evaluation(run(path, {}, place) / "evaluation.json")
+    found = record.sections["heatmap"]["val"]
+    assert found["pictures"] == 4
+    assert 0 <= found["hottest_larger"] <= 1

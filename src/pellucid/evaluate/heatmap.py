@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,25 @@ from PIL import Image
 from tqdm import tqdm
 
 from pellucid.analyse.heatmap import CELLS, attribution, hidden_scores
+from pellucid.evaluate.recipe import HeatmapPart
 from pellucid.records.bundle import ViewSpec
+from pellucid.records.dataset import Sample, read_dataset
 from pellucid.runtime.bundle import LoadedBundle
+from pellucid.runtime.features import open_sample
 from pellucid.runtime.views import detection_view
 
 SHARE = 0.2
 RANDOM_MASKS = 5
+
+
+def evaluate_heatmap(bundle: LoadedBundle, part: HeatmapPart, out: Path, seed: int) -> dict[str, Any]:
+    """split → `deletion` of pictures drawn from it."""
+    dataset = read_dataset(out / "data" / part.dataset).only(part.split)
+    draw = random.Random(seed)
+    chosen: list[Sample] = []
+    for label in ("ai", "real"):
+        chosen += draw.sample([sample for sample in dataset.samples if sample.label == label], part.pictures // 2)
+    return {part.split: deletion(bundle, [open_sample(dataset, sample) for sample in chosen], seed)}
 
 
 def deletion(bundle: LoadedBundle, images: Sequence[Image.Image], seed: int) -> dict[str, Any]:

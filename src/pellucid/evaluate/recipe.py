@@ -28,6 +28,14 @@ class CaptionPart(Recipe):
     sources: tuple[tuple[str, str], ...]
 
 
+class HeatmapPart(Recipe):
+    """So many pictures of one split, half of each label, drawn by the recipe's seed."""
+
+    dataset: str
+    split: str
+    pictures: int = Field(gt=0)
+
+
 class EvaluationRecipe(Recipe):
     kind: Literal["evaluation"]
     name: str
@@ -36,3 +44,4 @@ class EvaluationRecipe(Recipe):
     detection: DetectionPart | None = None
     captions: CaptionPart | None = None
     tags: CaptionPart | None = None
+    heatmap: HeatmapPart | None = None

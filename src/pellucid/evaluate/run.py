@@ -18,6 +18,7 @@ from pellucid.base.errors import ConfigError
 from pellucid.evaluate.captions import evaluate_captions
 from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
+from pellucid.evaluate.heatmap import evaluate_heatmap
 from pellucid.evaluate.judge import Judged, judge_split
 from pellucid.evaluate.recipe import DetectionPart, EvaluationRecipe
 from pellucid.evaluate.report import write_report
@@ -54,6 +55,8 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
         sections["captions"] = evaluate_captions(bundle, what.captions, features, out, what.seed)
     if what.tags:
         sections["tags"] = evaluate_tags(bundle, what.tags, features, out, what.seed)
+    if what.heatmap:
+        sections["heatmap"] = evaluate_heatmap(bundle, what.heatmap, out, what.seed)
     record = Evaluation(
         name=what.name, bundle=bundle.head.label, final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets,
@@ -80,6 +83,7 @@ def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
         *(what.tags.sources if what.tags else ()),
     )
     asked = {*(what.detection.splits if what.detection else ()), *(split for _, split in parts)}
+    asked |= {what.heatmap.split} if what.heatmap else set()
     reserved = sorted(asked & set(TEST_SPLITS))
     if reserved and not final:
         raise ConfigError(
