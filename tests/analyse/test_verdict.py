@@ -46,8 +46,13 @@ def test_abstains_where_the_slice_has_no_threshold():
     assert "art/large" in verdict.text
 
 
-def test_says_the_error_rate_in_plain_words():
-    assert "Of 1,000 real pictures of this kind, about 6" in verdict_of(AT + 3).text
+def test_says_the_error_rate_in_plain_words_and_of_which_pictures():
+    own = SliceThreshold(threshold=0.8, budget=BUDGET)
+    inherited = SliceThreshold(threshold=0.8, budget=BUDGET, parent="all")
+    for found, words in ((own, "of this kind"), (inherited, "of all kinds together")):
+        thresholds = THRESHOLDS.model_copy(update={"slices": SLICES | {"photo/large": found}})
+        verdict = decide(judge(AT + 3, (), "photo/large", PLAIN, thresholds), [])
+        assert f"Of 1,000 real pictures {words}, about 6" in verdict.text
 
 
 def test_a_claim_of_ai_is_enough_and_names_its_source():

@@ -27,6 +27,8 @@ def test_a_small_slice_inherits_from_its_parent():
     found = slice_thresholds(np.linspace(0, 0.9, 420), slices, 100, fewest=300)
     assert found["art/large"].threshold == found["all"].threshold
     assert found["art/large"].parent == "all"
+    assert found["art/large"].inherited
+    assert not found["face"].inherited
     assert found["face"].parent is None
 
 

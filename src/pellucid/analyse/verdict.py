@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pellucid.records.heads import Calibration, Thresholds
+from pellucid.records.heads import ALL, Calibration, Thresholds
 from pellucid.records.report import Evidence, Inference, Verdict
 
 PLACES = 4
@@ -42,6 +42,7 @@ def probability_of(logit: float, calibration: Calibration) -> float:
 def judge(logit: float, others: Sequence[float], slice_name: str, calibration: Calibration, thresholds: Thresholds) -> Inference:
     """The pixels' evidence from the picture's own logit and those of its re-encodings, if any were asked."""
     found = thresholds.of(slice_name)
+    budget = None if found.threshold is None else found.budget
     probability = round(probability_of(logit, calibration), PLACES)
     all_of_them = [probability, *(round(probability_of(other, calibration), PLACES) for other in others)]
     return Inference(
@@ -49,7 +50,9 @@ def judge(logit: float, others: Sequence[float], slice_name: str, calibration: C
         interval=(min(all_of_them), max(all_of_them)) if others else None,
         slice=slice_name,
         threshold=found.threshold,
-        budget=found.budget if found.threshold is not None else None,
+        budget=found.budget.model_copy(update={"slice": found.parent or slice_name})
+        if found.threshold and found.budget
+        else None,
     )
 
 
@@ -78,7 +81,8 @@ def _from_pixels(inference: Inference) -> Verdict:
     low, high = inference.interval or (inference.probability, inference.probability)
     if low >= inference.threshold:
         accused = max(1, round(inference.budget.accused_per_10000 / 10))
-        text = f"Likely AI-generated. Of 1,000 real pictures of this kind, about {accused} would be labelled so."
+        kind = "of all kinds together" if inference.budget.slice == ALL else "of this kind"
+        text = f"Likely AI-generated. Of 1,000 real pictures {kind}, about {accused} would be labelled so."
         return Verdict(label="generated", basis=["inference"], text=text)
     if high >= inference.threshold:
         return Verdict(

@@ -18,7 +18,6 @@ class DetectionPart(Recipe):
     prevalences: tuple[float, ...] = (0.01, 0.1)
     matched: dict[str, tuple[str, ...]] = {}
     bootstrap_rounds: int = Field(default=1000, gt=0)
-    fewest_per_domain: int = Field(default=100, gt=0)
 
 
 class CaptionPart(Recipe):

@@ -46,7 +46,7 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
         origin = checkpoint.origin
         yield f"- {part}: {_flat(origin.metrics)} (data {origin.dataset}, code {origin.git_commit[:12]})"
     yield ""
-    yield "The figures of the finished bundle on test splits stand in its final evaluation record (docs/evaluations)."
+    yield "Figures on test splits stand in the bundle's final evaluation record, once that is made (docs/evaluation.md)."
     yield ""
     yield "## Limits"
     yield ""

@@ -30,11 +30,15 @@ class ImageFacts(Frozen):
 
 
 class Budget(Frozen):
-    """How many real pictures per 10,000 of this slice would be accused at the threshold; `upper` is the one-sided 95 % bound."""
+    """How many real pictures per 10,000 would be accused at the threshold; `upper` is the one-sided 95 % bound.
+
+    `slice` names the pictures it was measured on: those of the picture's own slice, or of a parent where those were too few.
+    """
 
     accused_per_10000: float
     upper: float
     measured_on: int
+    slice: str | None = None
 
 
 class Inference(Frozen):

@@ -9,7 +9,6 @@ as their training pictures were (docs/adr/0002-views.md).
 from __future__ import annotations
 
 import io
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from PIL import Image
 
 from pellucid.records.bundle import ViewSpec
 
-View = Literal["detect", "caption"]
 JPEG_BLOCK_PX = 16
 
 

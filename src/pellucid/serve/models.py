@@ -35,7 +35,7 @@ async def list_models(service: Held) -> Models:
 def describe(bundle: Bundle, thresholds: Thresholds, channel: str) -> ModelInfo:
     """What a client may know of a bundle: its parts' uses and the budget of every slice."""
     budgets = [
-        SliceBudget(slice=name, threshold=chosen.threshold, inherited=chosen.inherited, **_figures(chosen.budget))
+        SliceBudget(slice=name, threshold=chosen.threshold, inherited=chosen.parent is not None, **_figures(chosen.budget))
         for name, chosen in sorted(thresholds.slices.items())
     ]
     return ModelInfo(
@@ -44,4 +44,4 @@ def describe(bundle: Bundle, thresholds: Thresholds, channel: str) -> ModelInfo:
 
 
 def _figures(budget: Budget | None) -> dict[str, Any]:
-    return {} if budget is None else budget.model_dump()
+    return {} if budget is None else budget.model_dump(exclude={"slice"})

@@ -58,7 +58,7 @@ def slice_thresholds(
         parent = name.split("/")[0] if "/" in name else ALL
         inside = np.array([name in (ALL, leaf, leaf.split("/")[0]) for leaf in slices])
         if name != ALL and inside.sum() < fewest:
-            out[name] = out[parent].model_copy(update={"parent": out[parent].parent or parent})
+            out[name] = out[parent].model_copy(update={"parent": out[parent].parent or parent, "inherited": True})
             continue
         threshold, budget = choose_threshold(probabilities[inside], budget_per_10000)
         out[name] = SliceThreshold(threshold=threshold, budget=budget)
