@@ -50,9 +50,7 @@ def judge(logit: float, others: Sequence[float], slice_name: str, calibration: C
         interval=(min(all_of_them), max(all_of_them)) if others else None,
         slice=slice_name,
         threshold=found.threshold,
-        budget=found.budget.model_copy(update={"slice": found.parent or slice_name})
-        if found.threshold and found.budget
-        else None,
+        budget=budget.model_copy(update={"slice": found.parent or slice_name}) if budget else None,
     )
 
 
