@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from pellucid.analyse.heatmap import CELLS, attribution, heatmap_png
+from pellucid.analyse.heatmap import attribution, heatmap_png
 from pellucid.records.bundle import ViewSpec
 from tests.pictures import scene
 
@@ -25,4 +25,6 @@ def test_finds_the_region_that_the_score_comes_from():
 def test_is_a_picture_of_the_square_that_was_judged():
     drawn = Image.open(io.BytesIO(heatmap_png(scene(160, 120), SPEC, brightness_of_a_corner)))
     assert drawn.size == (SPEC.encoder_px, SPEC.encoder_px)
-    assert CELLS * CELLS == 49
+    red, green, _ = (np.asarray(band, dtype=int) for band in drawn.split())
+    tint = red - green
+    assert tint[:24, :24].mean() > 4 * max(float(tint[112:, 112:].mean()), 1.0)
