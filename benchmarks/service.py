@@ -39,7 +39,7 @@ from rich.table import Table
 
 from pellucid.base.pixels import decode
 from pellucid.records.bundle import Bundle, read_bundle
-from pellucid.runtime.session import Session, open_session
+from pellucid.runtime.session import Session, open_encoder
 from pellucid.runtime.views import caption_view, detection_view, to_tensor
 
 SIZE_PX = (1080, 1350)
@@ -95,7 +95,7 @@ def photograph(seed: int) -> bytes:
 
 def floor(load: Load, bundle: Bundle, pictures: list[bytes], captions: bool) -> Figures:
     """Decode, views and encoder passes alone; the faster of one thread and one a core."""
-    session = open_session(load.bundle / "encoder.onnx", "openvino")
+    session = open_encoder(load.bundle / "encoder.onnx")
 
     def answer(data: bytes) -> dict[str, int]:
         _encode(session, bundle, data, captions)

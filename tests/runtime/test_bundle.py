@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pellucid.base.errors import BundleError
 from pellucid.records.bundle import Thresholds, ViewSpec
 from pellucid.runtime.bundle import SAFETY_CLASSES, LoadedBundle
-from pellucid.runtime.session import BackEnd, OpenVinoSession, Session
+from pellucid.runtime.session import BackEnd, OpenVinoSession, Session, fastest_back_end, processor_flags
 from pellucid.runtime.views import caption_view, detection_view, to_tensor
 from tests.pictures import scene
 from tests.tiny_bundle import DOMAINS, TAGS, THRESHOLDS, make_tiny_bundle
@@ -48,6 +48,25 @@ def test_the_back_ends_agree(tmp_path: Path) -> None:
     one, other = (LoadedBundle.open(tmp_path, back_end=back_end).encode(views(3)) for back_end in ("openvino", "onnxruntime"))
     for name in ENCODER_PARTS:
         np.testing.assert_allclose(one[name], other[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("back_end", ["openvino", "onnxruntime"])
+def test_a_picture_gets_the_same_bits_alone_and_in_a_batch(tmp_path: Path, back_end: BackEnd) -> None:
+    make_tiny_bundle(tmp_path)
+    bundle = LoadedBundle.open(tmp_path, back_end=back_end)
+    together = bundle.encode(views(5))
+    for row, view in enumerate(views(5)):
+        alone = bundle.encode(view[None])
+        assert all(np.array_equal(alone[name][0], together[name][row]) for name in ENCODER_PARTS)
+
+
+def test_chooses_the_back_end_by_what_the_processor_can_do(tmp_path: Path) -> None:
+    assert fastest_back_end({"avx2", "avx512_vnni"}) == "openvino"
+    assert fastest_back_end({"avx2", "fma"}) == "onnxruntime"
+    info = tmp_path / "cpuinfo"
+    info.write_text("model name\t: made up\nflags\t\t: fpu avx2 avx_vnni\n\nflags\t\t: fpu\n")
+    assert processor_flags(info) == {"fpu", "avx2", "avx_vnni"}
+    assert processor_flags(tmp_path / "none") == frozenset()
 
 
 def test_heads_answer_for_every_row(bundle: LoadedBundle) -> None:

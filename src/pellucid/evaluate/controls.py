@@ -1,8 +1,8 @@
 """Detectors that look at nothing: if one of them does well, the test is about something else than AI.
 
-Each is fitted on `train` and scored on the split under test: a constant, shuffled labels, what the manifest says of the
-original files, and domain and zero-shot tags alone. The second-to-last is allowed to score high: it is why pictures are
-equalised before anyone looks at them.
+Each is fitted on pictures of `train` and scored on the split under test: a constant, shuffled labels, what the manifest says
+of the original files, and domain and zero-shot tags alone. The second-to-last is allowed to score high: it is why pictures
+are equalised before anyone looks at them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ from pellucid.runtime.bundle import LoadedBundle
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 
 
-def controls(bundle: LoadedBundle, train: Judged, test: Judged, seed: int) -> dict[str, Any]:
-    """AUC of each control on `test`."""
-    shuffled = np.random.default_rng(seed).permutation(train.labels)
-    content_train, content_test = _content(bundle, train), _content(bundle, test)
+def controls(
+    bundle: LoadedBundle, samples: Sequence[Sample], embedding: NDArray[np.float32], test: Judged, seed: int
+) -> dict[str, Any]:
+    """AUC on `test` of each control fitted on `samples` with their `embedding` [n, 512]."""
+    labels = np.array([sample.label == "ai" for sample in samples])
+    shuffled = np.random.default_rng(seed).permutation(labels)
     scores = {
         "constant": np.zeros(len(test.labels)),
-        "shuffled labels": _linear(train.embedding, shuffled, test.embedding),
-        "metadata of the original file": _boosted(_metadata(train.samples), train.labels, _metadata(test.samples), seed),
-        "domain and tags": _linear(content_train, train.labels, content_test),
+        "shuffled labels": _linear(embedding, shuffled, test.embedding),
+        "metadata of the original file": _boosted(_metadata(samples), labels, _metadata(test.samples), seed),
+        "domain and tags": _linear(_content(bundle, embedding), labels, _content(bundle, test.embedding)),
     }
     return {name: None if (value := auc(test.labels, values)) is None else round(value, 4) for name, values in scores.items()}
 
@@ -53,9 +55,9 @@ def _metadata(samples: Sequence[Sample]) -> NDArray[np.float64]:
     )
 
 
-def _content(bundle: LoadedBundle, judged: Judged) -> NDArray[np.float64]:
-    domain = bundle.domain(judged.embedding)
-    tags = np.array([[score for _, score, source in row if source == "encoder"] for row in bundle.tags(judged.embedding)])
+def _content(bundle: LoadedBundle, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
+    domain = bundle.domain(embedding)
+    tags = np.array([[score for _, score, source in row if source == "encoder"] for row in bundle.tags(embedding)])
     return np.hstack([domain, tags.reshape(len(domain), -1)]).astype(np.float64)
 
 

@@ -63,6 +63,11 @@ def judge_split(bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder,
     )
 
 
+def embeddings(bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder, view: str = "clean") -> NDArray[np.float32]:
+    """[n, 512] of every sample of `dataset`; features that lack are extracted."""
+    return _logits(bundle, dataset, features, view)[1]
+
+
 def _logits(
     bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder, view: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

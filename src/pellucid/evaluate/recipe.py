@@ -10,7 +10,10 @@ from pellucid.records.recipe import Recipe
 
 
 class DetectionPart(Recipe):
-    """`matched` groups domains that are compared with each other only: faces against faces, art against art."""
+    """`matched` groups domains that are compared with each other only: faces against faces, art against art.
+
+    The controls are fitted on `control_samples` pictures of `train`, drawn by the recipe's seed.
+    """
 
     dataset: str
     splits: tuple[str, ...]
@@ -18,6 +21,7 @@ class DetectionPart(Recipe):
     prevalences: tuple[float, ...] = (0.01, 0.1)
     matched: dict[str, tuple[str, ...]] = {}
     bootstrap_rounds: int = Field(default=1000, gt=0)
+    control_samples: int = Field(default=2000, gt=0)
 
 
 class CaptionPart(Recipe):

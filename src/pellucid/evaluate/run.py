@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from pellucid.evaluate.captions import evaluate_captions
 from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
 from pellucid.evaluate.heatmap import evaluate_heatmap
-from pellucid.evaluate.judge import Judged, judge_split
+from pellucid.evaluate.judge import Judged, embeddings, judge_split
 from pellucid.evaluate.recipe import DetectionPart, EvaluationRecipe
 from pellucid.evaluate.report import write_report
 from pellucid.evaluate.tags import evaluate_tags
@@ -106,6 +108,8 @@ def _controls(
     bundle: LoadedBundle, what: EvaluationRecipe, judged: dict[str, Judged], features: FeatureFolder, out: Path
 ) -> dict[str, Any]:
     assert what.detection
-    train = judge_split(bundle, read_dataset(out / "data" / what.detection.dataset).only("train"), features, "clean")
+    train = read_dataset(out / "data" / what.detection.dataset).only("train")
+    drawn = random.Random(what.seed).sample(train.samples, min(what.detection.control_samples, len(train.samples)))
+    embedding = embeddings(bundle, replace(train, samples=tuple(drawn)), features)
     clean = {name: part for name, part in judged.items() if name.endswith("/clean") and part.labels.any()}
-    return {name: controls(bundle, train, part, what.seed) for name, part in clean.items()}
+    return {name: controls(bundle, drawn, embedding, part, what.seed) for name, part in clean.items()}

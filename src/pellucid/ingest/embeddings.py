@@ -14,7 +14,7 @@ from pellucid.records.bundle import ViewSpec
 from pellucid.records.dataset import Dataset
 from pellucid.records.features import FeatureFolder
 from pellucid.runtime.features import DETECTION_PARTS, extract, feature_key
-from pellucid.runtime.session import open_session
+from pellucid.runtime.session import open_encoder
 
 EMBEDDING = "embedding"
 
@@ -34,7 +34,7 @@ def embeddings_of(dataset: Dataset, recipe: Domains, spec: ViewSpec, roots: dict
     folder = FeatureFolder(path, feature_key(encoder, spec) if encoder else _key(path)).open()
     ids = [sample.id for sample in dataset.samples]
     if encoder and set(ids) - folder.known(recipe.view):
-        extract(dataset, [recipe.view], DETECTION_PARTS, open_session(encoder, "openvino"), spec, folder)
+        extract(dataset, [recipe.view], DETECTION_PARTS, open_encoder(encoder), spec, folder)
     return _load(folder, recipe.view, ids)
 
 

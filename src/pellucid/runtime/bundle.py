@@ -1,7 +1,7 @@
 """A bundle with its sessions open: numpy in, numpy out. What is served and what is evaluated is this, never a checkpoint.
 
-The encoder runs in OpenVINO (integer kernels), the small heads one thread each in ONNX Runtime: a service is parallel over
-pictures, and a second pool of threads would only fight with the first (docs/adr/0005-batching.md).
+The encoder takes every core, the small heads one thread each in ONNX Runtime: a service is parallel over pictures, and a
+second pool of threads would only fight with the first (docs/adr/0005-batching.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pellucid.records.bundle import Bundle, read_bundle
 from pellucid.records.heads import Calibration, Domains, TagSet, TagSource, Thresholds, read_json
 from pellucid.runtime.caption import Captioner, CaptionResult
 from pellucid.runtime.reencode import RE_ENCODINGS
-from pellucid.runtime.session import BackEnd, Session, Tensors, open_session
+from pellucid.runtime.session import BackEnd, Session, Tensors, open_encoder, open_session
 
 Floats = NDArray[np.float32]
 TagScore = tuple[str, float, TagSource]
@@ -51,15 +51,15 @@ class LoadedBundle:
     tag_set: TagSet | None
 
     @classmethod
-    def open(cls, folder: Path, threads: int = 0, back_end: BackEnd = "openvino") -> LoadedBundle:
-        """`threads` of the encoder; 0 uses every core. Raises `BundleError`."""
+    def open(cls, folder: Path, threads: int = 0, back_end: BackEnd | None = None) -> LoadedBundle:
+        """`threads` of the encoder, 0 uses every core; `back_end` as `open_encoder` chooses. Raises `BundleError`."""
         head = read_bundle(folder)
         thresholds = read_json(folder / "thresholds.json", Thresholds)
         if unknown := set(thresholds.re_encodings) - RE_ENCODINGS.keys():
             raise BundleError(f"thresholds.json names re-encodings {sorted(unknown)}; known are {', '.join(RE_ENCODINGS)}")
         return cls(
             head=head,
-            encoder=open_session(folder / "encoder.onnx", back_end, threads),
+            encoder=open_encoder(folder / "encoder.onnx", threads, back_end),
             heads=_open_heads(folder, head),
             calibration=read_json(folder / "calibration.json", Calibration),
             thresholds=thresholds,

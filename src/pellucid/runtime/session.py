@@ -1,10 +1,11 @@
-"""Run one ONNX file: OpenVINO for the encoder (integer kernels on x86), ONNX Runtime for the small heads.
+"""Run one ONNX file: the encoder in whichever runtime is faster on this processor, the small heads in ONNX Runtime.
 
-Both are behind one method so that a remote server can stand in their place.
+All are behind one method so that a remote server can stand in their place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -15,6 +16,9 @@ from pellucid.base.errors import BundleError
 
 Tensors = dict[str, NDArray[np.generic]]
 BackEnd = Literal["openvino", "onnxruntime"]
+# Integer dot products as Linux names them. Without them OpenVINO takes three times as long as ONNX Runtime, with them a third
+# (docs/adr/0003-int8-encoder.md).
+INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 class Session(Protocol):
@@ -54,12 +58,51 @@ class OnnxRuntimeSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # Waiting threads sleep: several pictures are in work at a time, and a spinning thread takes the core of another.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.inputs = tuple(port.name for port in self._session.get_inputs())
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Tensors) -> Tensors:
         return dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
+
+
+class RowByRow:
+    """A session that is asked for one row at a time.
+
+    ONNX Runtime's float kernels sum in another order in a larger batch, so a picture's last bits would depend on who else asks.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.inputs = session.inputs
+
+    def run(self, inputs: Tensors) -> Tensors:
+        count = len(next(iter(inputs.values())))
+        rows = [self._session.run({name: array[row : row + 1] for name, array in inputs.items()}) for row in range(count)]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def open_encoder(path: Path, threads: int = 0, back_end: BackEnd | None = None) -> Session:
+    """The encoder, with the same bits for a picture in every batch; `back_end` as `fastest_back_end` where it is None.
+
+    Raises `BundleError` where the file cannot be loaded.
+    """
+    chosen = back_end or fastest_back_end(processor_flags())
+    session = open_session(path, chosen, threads)
+    return session if chosen == "openvino" else RowByRow(session)
+
+
+def fastest_back_end(flags: Collection[str]) -> BackEnd:
+    """The back end for an int8 encoder on a processor with these `flags`."""
+    return "openvino" if INT8_FLAGS & set(flags) else "onnxruntime"
+
+
+def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """What the first processor can do, in Linux's words; empty where the system does not say."""
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), ()))
 
 
 def open_session(path: Path, back_end: BackEnd, threads: int = 0) -> Session:

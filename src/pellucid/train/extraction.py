@@ -9,7 +9,7 @@ from pellucid.records.bundle import ViewSpec
 from pellucid.records.dataset import read_dataset
 from pellucid.records.features import FeatureFolder
 from pellucid.runtime.features import extract, feature_key
-from pellucid.runtime.session import open_session
+from pellucid.runtime.session import open_encoder
 
 
 def extract_lacking(out: Path, dataset: str, views: Sequence[str], parts: Sequence[str], splits: Sequence[str] = ()) -> None:
@@ -28,4 +28,4 @@ def extract_lacking(out: Path, dataset: str, views: Sequence[str], parts: Sequen
     folder = FeatureFolder(out / "features", feature_key(encoder, spec)).open()
     lacking = [view for view in views if ids - folder.known(view)]
     if lacking:
-        extract(wanted, lacking, parts, open_session(encoder, "openvino"), spec, folder)
+        extract(wanted, lacking, parts, open_encoder(encoder), spec, folder)
