@@ -1,0 +1,111 @@
+"""What a run needs to go on from the middle, kept between steps so that one that was killed loses little.
+
+    RUN/state-00000120/weights.safetensors   weights, their mean, and the optimiser's moments after 120 steps
+    RUN/state-00000120/checkpoint.json       written last: without it the folder is no state and is passed over
+
+A state is made in a folder of another name, then renamed. Only what is trained is in it: frozen weights come from where the
+recipe takes them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pellucid.base.errors import DataError
+from pellucid.records.checkpoint import Checkpoint, Origin, read_checkpoint, write_checkpoint
+from pellucid.train.average import RunningMean, named
+from pellucid.train.workers import Workers
+
+
+@dataclass(frozen=True)
+class States:
+    """States of the run that `origin` describes, under `folder`; every `every` steps, 0: at the end of epochs only."""
+
+    folder: Path
+    origin: Origin
+    every: int = 0
+
+    def is_due(self, steps: int) -> bool:
+        return self.every > 0 and steps % self.every == 0
+
+    def keep(self, steps: int, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers) -> None:
+        """Write the state after `steps` steps; older ones go once it is whole."""
+        tensors = {name: workers.whole(tensor) for name, tensor in _tensors(model, mean, adam)}
+        if workers.rank == 0:
+            self._write(steps, tensors)
+        workers.wait()
+
+    def restore(self, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers) -> int:
+        """Put the newest whole state into its arguments; the steps it stands for, 0 where there is none.
+
+        Raises `DataError` where the folder holds a run of another recipe or of other data.
+        """
+        for folder in reversed(_folders(self.folder)):
+            if (folder / "checkpoint.json").exists():
+                found = read_checkpoint(folder, self.origin.kind)
+                self._check(found.origin)
+                _put(found, model, mean, adam, workers)
+                return int(found.origin.metrics["steps"])
+        return 0
+
+    def clear(self) -> None:
+        """Remove all states: the run has ended."""
+        for folder in self.folder.glob("state-*"):
+            shutil.rmtree(folder)
+
+    def _write(self, steps: int, tensors: dict[str, Tensor]) -> None:
+        folder = self.folder / f"state-{steps:08d}"
+        making = self.folder / f"making-{steps:08d}"
+        for left in (making, folder):
+            shutil.rmtree(left, ignore_errors=True)
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+        write_checkpoint(Checkpoint(replace(self.origin, metrics={"steps": steps}), arrays), making)
+        making.rename(folder)
+        for older in _folders(self.folder):
+            if older != folder:
+                shutil.rmtree(older)
+
+    def _check(self, found: Origin) -> None:
+        if found.recipe != self.origin.recipe:
+            raise DataError(f"{self.folder} holds a run of another recipe; name another one or remove the folder")
+        if found.dataset != self.origin.dataset:
+            raise DataError(f"{self.folder} holds a run on dataset {found.dataset}, not {self.origin.dataset}; remove the folder")
+
+
+def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if name in mean.tensors or not isinstance(tensor, nn.Parameter):
+            yield f"model.{name}", tensor
+    for name, tensor in mean.tensors.items():
+        yield f"mean.{name}", tensor
+    for number, moments in adam.state_dict()["state"].items():
+        for name, tensor in moments.items():
+            yield f"adam.{number}.{name}", tensor
+
+
+@torch.no_grad()
+def _put(
+    found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers
+) -> None:
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in found.weights.items()}
+    own = dict((*model.named_parameters(), *model.named_buffers()))
+    for name, tensor in named(tensors, "model.").items():
+        own[name].copy_(workers.share(tensor, own[name]))
+    for name, tensor in named(tensors, "mean.").items():
+        mean.tensors[name].copy_(workers.share(tensor, mean.tensors[name]))
+    parameters = [parameter for group in adam.param_groups for parameter in group["params"]]
+    for name, tensor in named(tensors, "adam.").items():
+        number, _, part = name.partition(".")
+        parameter = parameters[int(number)]
+        like = parameter if tensor.shape == parameter.shape else tensor
+        adam.state[parameter][part] = workers.share(tensor, like).clone()
+
+
+def _folders(run: Path) -> list[Path]:
+    return sorted(run.glob("state-*"))

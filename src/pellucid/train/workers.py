@@ -1,0 +1,62 @@
+"""Who shares a batch: one process, or one of several that each take every n-th row and average their gradients.
+
+The loop knows only this much of distribution; what wraps a model for several processes brings a `Workers` of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+class Workers(Protocol):
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def count(self) -> int: ...
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """What the loss calls in place of `model`; gradients of its backward pass are means over all workers."""
+        ...
+
+    def mean(self, value: float) -> float:
+        """The mean of all workers' values, the same in each."""
+        ...
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        """A parameter or its moments as one tensor, in every worker."""
+        ...
+
+    def share(self, tensor: Tensor, like: Tensor) -> Tensor:
+        """This worker's share of a whole `tensor`, laid out as `like`."""
+        ...
+
+    def wait(self) -> None:
+        """Until all workers are here."""
+        ...
+
+
+class Alone:
+    """The only process there is."""
+
+    rank, count = 0, 1
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def mean(self, value: float) -> float:
+        return value
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        return tensor
+
+    def share(self, tensor: Tensor, like: Tensor) -> Tensor:
+        return tensor
+
+    def wait(self) -> None:
+        return
+
+
+ALONE = Alone()
