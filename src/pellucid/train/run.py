@@ -14,7 +14,9 @@ def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
 
     Raises `ConfigError` for a wrong recipe and `DataError` for data that lacks or is damaged.
     """
-    kind = recipe_kind(recipe, ("detector", "caption", "tags"))
+    kind = recipe_kind(recipe, ("detector", "image-detector", "distil", "ensemble", "caption", "tags"))
+    if kind in ("image-detector", "distil", "ensemble"):
+        return _run_network(kind, recipe, roots, out)
     if kind == "detector":
         from pellucid.train.detector_recipe import DetectorRecipe
         from pellucid.train.detector_run import run_detector
@@ -35,3 +37,19 @@ def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
     tags = load_recipe(recipe, TagsRecipe)
     extract_lacking(out, tags.dataset, [tags.data.view], CAPTION_PARTS)
     return run_tags(tags, roots, out)
+
+
+def _run_network(kind: str, recipe: Path, roots: dict[str, Path], out: Path) -> Path:
+    from pellucid.train.image_recipe import DistilRecipe, EnsembleRecipe, ImageRecipe
+
+    if kind == "image-detector":
+        from pellucid.train.image_run import run_image_detector
+
+        return run_image_detector(load_recipe(recipe, ImageRecipe), roots, out)
+    if kind == "distil":
+        from pellucid.train.distil import run_distil
+
+        return run_distil(load_recipe(recipe, DistilRecipe), roots, out)
+    from pellucid.train.ensemble import run_ensemble
+
+    return run_ensemble(load_recipe(recipe, EnsembleRecipe), out)

@@ -104,7 +104,7 @@ def _put(
         number, _, part = name.partition(".")
         parameter = parameters[int(number)]
         like = parameter if tensor.shape == parameter.shape else tensor
-        adam.state[parameter][part] = workers.share(tensor, like).clone()
+        adam.state[parameter][part] = workers.share(tensor.to(like.device), like).clone()
 
 
 def _folders(run: Path) -> list[Path]:
