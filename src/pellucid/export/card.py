@@ -33,6 +33,7 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
     yield f"# Model card of `{recipe.name}`"
     yield ""
     yield "One frozen encoder (CLIP ViT-B/16, int8) with small heads: AI detection, domain, tags, captions; and a safety model."
+    yield from _judges(recipe, checkpoints["detector"])
     yield ""
     yield "## What it may be used for"
     yield ""
@@ -53,6 +54,15 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
     yield LIMITS
     yield ""
     yield from _data(dataset)
+
+
+def _judges(recipe: BundleRecipe, detector: Checkpoint) -> Iterator[str]:
+    """Where AI detection is not the encoder's head alone."""
+    if detector.origin.kind == "image-detector":
+        yield f"AI detection is by `{recipe.detector}` instead, a network on the pixels themselves ({recipe.variant})."
+    if detector.origin.kind == "ensemble":
+        members = ", ".join(f"`{name}`" for name in detector.origin.recipe["members"])
+        yield f"AI detection is a vote of {members}; those that are networks on pixels are stored as {recipe.variant}."
 
 
 def _flat(metrics: dict[str, Any]) -> str:

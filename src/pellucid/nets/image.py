@@ -179,10 +179,12 @@ def _recomputed(part: nn.Module, forward: Any, *inputs: Any, **named: Any) -> An
 def _statistics_at_rest(part: nn.Module) -> Iterator[None]:
     """A pass that is only done again must not move the running statistics a second time."""
     norms = [module for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [(norm, norm.momentum, norm.get_buffer("num_batches_tracked").clone()) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, batches in kept:
+            norm.momentum = momentum
+            norm.get_buffer("num_batches_tracked").copy_(batches)
