@@ -31,6 +31,11 @@ class States:
     origin: Origin
     every: int = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a whole state to go on from."""
+        return any((folder / "checkpoint.json").exists() for folder in _folders(self.folder))
+
     def is_due(self, steps: int) -> bool:
         return self.every > 0 and steps % self.every == 0
 
@@ -53,11 +58,6 @@ class States:
                 _put(found, model, mean, adam, workers)
                 return int(found.origin.metrics["steps"])
         return 0
-
-    def clear(self) -> None:
-        """Remove all states: the run has ended."""
-        for folder in self.folder.glob("state-*"):
-            shutil.rmtree(folder)
 
     def _write(self, steps: int, tensors: dict[str, Tensor]) -> None:
         folder = self.folder / f"state-{steps:08d}"
@@ -90,9 +90,7 @@ def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -
 
 
 @torch.no_grad()
-def _put(
-    found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers
-) -> None:
+def _put(found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers) -> None:
     tensors = {name: torch.from_numpy(array.copy()) for name, array in found.weights.items()}
     own = dict((*model.named_parameters(), *model.named_buffers()))
     for name, tensor in named(tensors, "model.").items():
