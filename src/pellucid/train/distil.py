@@ -8,6 +8,7 @@ that detection lives on.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,11 +29,12 @@ from pellucid.train.image_data import Pictures, answers, load_pictures
 from pellucid.train.image_recipe import DistilRecipe, Targets
 from pellucid.train.image_start import take_start
 from pellucid.train.loop import fit
-from pellucid.train.states import States
+from pellucid.train.states import States, is_finished
 from pellucid.train.workers import ALONE, Workers
 
 EMBEDDING, TOKEN = 512, 768
 VAL = "val"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,22 @@ class Scale:
 
 
 def run_distil(recipe: DistilRecipe, roots: dict[str, Path], out: Path, workers: Workers = ALONE) -> Path:
-    """The checkpoint folder. Raises `DataError` where pictures, features or weights lack."""
+    """The checkpoint folder, at once where the run has ended before.
+
+    Raises `DataError` where pictures, features or weights lack.
+    """
     material = [(read_dataset(out / "data" / part.dataset), part) for part in recipe.material]
     for _, part in material:
         extract_lacking(out, part.dataset, recipe.views, DETECTION_PARTS, (*part.splits, VAL))
     features = open_features(out / "features")
-    lessons = [_lessons(dataset.only(*part.splits), recipe, features, out) for dataset, part in material]
     folder = out / "checkpoints" / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
     name = "+".join(dataset.id for dataset, _ in material)
     origin = Origin("distil", json.loads(recipe.model_dump_json()), git_commit(), name, features.key)
+    if is_finished(folder, origin):
+        log.warning("%s is finished; remove it to train it again", folder)
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    lessons = [_lessons(dataset.only(*part.splits), recipe, features, out) for dataset, part in material]
     scale = _scale(lessons)
     student = _student(recipe, roots, out)
     states = States(folder, origin, recipe.keep_every)

@@ -6,6 +6,7 @@ The checkpoint is like that of the embedded head, so that export, evaluation and
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,24 +29,29 @@ from pellucid.train.image_recipe import ImageRecipe
 from pellucid.train.loop import AfterEpoch
 from pellucid.train.measure import auc
 from pellucid.train.scores import write_scores
-from pellucid.train.states import States
+from pellucid.train.states import States, is_finished
 from pellucid.train.thresholds import fit_calibration, verdict_thresholds
 from pellucid.train.workers import ALONE, Workers
 
 Rows = NDArray[np.int64]
 Train = Callable[[Rows, Path, AfterEpoch | None], ImageDetector]
 VAL = "val"
+log = logging.getLogger(__name__)
 
 
 def run_image_detector(recipe: ImageRecipe, roots: dict[str, Path], out: Path, workers: Workers = ALONE) -> Path:
-    """The checkpoint folder. Raises `DataError` where data or weights lack, `ConfigError` where a root does."""
+    """The checkpoint folder, at once where the run has ended before.
+
+    Raises `DataError` where data or weights lack, `ConfigError` where a root does.
+    """
     dataset = read_dataset(out / "data" / recipe.dataset)
-    data = _load(dataset, recipe, out)
     folder = out / "checkpoints" / recipe.name
+    origin = Origin("image-detector", json.loads(recipe.model_dump_json()), git_commit(), dataset.id, view_key(ViewSpec()))
+    if is_finished(folder, origin):
+        log.warning("%s is finished; remove it to train it again", folder)
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
-    origin = Origin(
-        "image-detector", json.loads(recipe.model_dump_json()), git_commit(), dataset.id, view_key(ViewSpec())
-    )  # fmt: skip
+    data = _load(dataset, recipe, out)
 
     def train(rows: Rows, states: Path, after_epoch: AfterEpoch | None) -> ImageDetector:
         return train_network(data, rows, recipe, Place(roots, out, states, origin), workers, after_epoch)
