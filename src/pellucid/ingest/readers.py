@@ -110,7 +110,7 @@ def _row(source: Source, fields: dict[str, str]) -> Row:
     return Row(
         root=source.root, path=path, source=known.get("source") or source.root, licence=known.get("licence", "none stated"),
         split=source.splits.get(split, split) if split else None, label=source.labels[label] if label else None,
-        generator=known.get("generator"), declared=known.get("declared"), ship=known.get("ship") in source.ship,
+        generator=None if label and source.labels[label] == "real" else known.get("generator"), declared=known.get("declared"), ship=known.get("ship") in source.ship,
         sha256=known.get("sha256"), origin=known.get("origin"), group=known.get("group"),
     )  # fmt: skip
 
