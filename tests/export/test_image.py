@@ -24,7 +24,8 @@ from pellucid.export.recipe import BundleRecipe, VariantsRecipe
 from pellucid.export.run import run
 from pellucid.export.variants_run import take_variant
 from pellucid.nets.image import ImageDetector, Network
-from pellucid.records.bundle import BundleHead, Origin as FileOrigin, read_bundle, write_bundle
+from pellucid.records.bundle import BundleHead, read_bundle, write_bundle
+from pellucid.records.bundle import Origin as FileOrigin
 from pellucid.records.checkpoint import Checkpoint, Origin, write_checkpoint
 from pellucid.records.dataset import read_dataset
 from pellucid.records.features import FeatureFolder
@@ -138,7 +139,7 @@ def test_a_variant_that_is_off_is_in_the_table_but_refused(out: Path, made: dict
     write_checkpoint(checkpoint_of("vit", seed=3), out / "checkpoints" / "off")
     path = out / "off.toml"
     path.write_text(VARIANTS.format(name="off", variants="float32 = 0.001\nbf16 = 0.000001"))
-    with pytest.raises(BundleError, match="bf16 of .* differ more"):
+    with pytest.raises(BundleError, match=r"bf16 of .* differ more"):
         run(path, {}, out)
     folder = out / "variants" / "off"
     assert "**refused**" in (folder / "variants.md").read_text()
@@ -155,7 +156,9 @@ def test_variants_of_other_weights_are_not_taken(made: dict[str, Path]) -> None:
 
 def test_a_test_split_is_not_looked_at(out: Path) -> None:
     path = out / "test.toml"
-    path.write_text(VARIANTS.format(name="vit", variants="float32 = 1").replace('dataset = "toy"', 'dataset = "toy"\nsplit = "test"'))
+    path.write_text(
+        VARIANTS.format(name="vit", variants="float32 = 1").replace('dataset = "toy"', 'dataset = "toy"\nsplit = "test"')
+    )
     with pytest.raises(ConfigError, match="reserved for the final evaluation"):
         run(path, {}, out)
 
@@ -211,7 +214,9 @@ def bundle(out: Path, made: dict[str, Path], tmp_path_factory: pytest.TempPathFa
     export_judge("resnet50", "int8", out, folder / "detector.onnx")
     (folder / "bundle.json").unlink()
     known = BundleHead.model_validate({name: getattr(head, name) for name in BundleHead.model_fields})
-    write_bundle(folder, known, {name: FileOrigin(licence="Apache-2.0", source="a test") for name in head.files if "/" not in name})
+    write_bundle(
+        folder, known, {name: FileOrigin(licence="Apache-2.0", source="a test") for name in head.files if "/" not in name}
+    )
     assert read_bundle(folder).sizes["detector.onnx"] > 0
     return LoadedBundle.open(folder, threads=1, back_end="onnxruntime")
 

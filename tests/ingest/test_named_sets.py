@@ -90,7 +90,9 @@ def coco(tmp_path: Path) -> Path:
             (root / split / f"{number:012}.jpg").write_bytes(jpeg(96, 80, seed=number))
         images = [{"id": number, "file_name": f"{number:012}.jpg", "license": 3} for number in numbers]
         licences = [{"id": 3, "name": "Attribution-NonCommercial-NoDerivs License"}]
-        captions = [{"image_id": number, "id": 5 * number + of, "caption": f"A dog {of}."} for number in numbers for of in range(5)]
+        captions = [
+            {"image_id": number, "id": 5 * number + of, "caption": f"A dog {of}."} for number in numbers for of in range(5)
+        ]
         things = [{"image_id": number, "id": number, "category_id": 18} for number in numbers if number % 2]
         things += [{"image_id": number, "id": 9000 + number, "category_id": 1} for number in numbers if number % 2]
         categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]

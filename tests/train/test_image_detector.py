@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
 import torch
+from torch import nn
 
 from pellucid.base.errors import ConfigError, DataError
 from pellucid.nets.image import Backbone, ImageDetector, Network, resized
@@ -25,6 +26,7 @@ from pellucid.train.image_run import run_image_detector
 from pellucid.train.image_start import take_start
 from pellucid.train.run import run
 from pellucid.train.scores import read_scores
+from pellucid.train.workers import Alone
 from tests.tiny_bundle import make_tiny_bundle
 from tests.toy import toy_dataset
 
@@ -114,32 +116,31 @@ class _PowerCut(Exception):
     pass
 
 
-def test_a_run_that_was_cut_ends_with_the_same_weights(out: Path, short: ImageRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+class _Failing(Alone):
+    """One process, whose machine loses power after some forward passes."""
+
+    def __init__(self, passes: int) -> None:
+        self.left = passes
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        model.register_forward_pre_hook(self._count)
+        return model
+
+    def _count(self, *_: object) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _PowerCut
+
+
+def test_a_run_that_was_cut_ends_with_the_same_weights(out: Path, short: ImageRecipe) -> None:
     whole = read_checkpoint(run_image_detector(short, {}, out)).weights
     shutil.rmtree(out / "checkpoints" / "short")
-    with monkeypatch.context() as patch:
-        patch.setattr(image_detector, "ImageDetector", _cut_after(10))
-        with pytest.raises(_PowerCut):
-            run_image_detector(short, {}, out)
+    with pytest.raises(_PowerCut):
+        run_image_detector(short, {}, out, _Failing(passes=4))
     assert list((out / "checkpoints" / "short").glob("state-*"))
     again = read_checkpoint(run_image_detector(short, {}, out)).weights
     assert whole.keys() == again.keys()
     assert all(np.array_equal(whole[name], again[name]) for name in whole)
-
-
-def _cut_after(passes: int) -> type[ImageDetector]:
-    """A network whose machine loses power after some forward passes of training."""
-
-    class Cut(ImageDetector):
-        left = passes
-
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            self.left -= self.training
-            if self.left < 0:
-                raise _PowerCut
-            return super().forward(pixels)
-
-    return Cut
 
 
 def test_every_part_is_scored_by_a_network_that_has_not_seen_it(out: Path, short: ImageRecipe) -> None:
@@ -148,6 +149,12 @@ def test_every_part_is_scored_by_a_network_that_has_not_seen_it(out: Path, short
     folder = run_image_detector(short.model_copy(update={"name": "folds", "calibration": rule, "optimiser": plan}), {}, out)
     assert len(read_scores(folder)) == PICTURES * 3 // 4
     assert read_checkpoint(folder).origin.metrics["calibrated_on"] == "folds"
+
+
+def test_a_part_without_one_of_the_labels_is_refused_before_training(out: Path, short: ImageRecipe) -> None:
+    rule = short.calibration.model_copy(update={"by": "fold", "folds": 2, "together": "source"})
+    with pytest.raises(DataError, match="lacks one of the labels"):
+        run_image_detector(short.model_copy(update={"name": "one-source", "calibration": rule}), {}, out)
 
 
 def test_pairs_are_held_out_together(out: Path) -> None:

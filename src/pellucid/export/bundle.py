@@ -46,7 +46,7 @@ def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
     }
     shutil.copyfile(out / "encoder" / "encoder.onnx", folder / "encoder.onnx")
     _check_keys(checkpoints, feature_key(folder / "encoder.onnx", ViewSpec()), view_key(ViewSpec()))
-    _export_heads(recipe, checkpoints, dataset, roots, out, folder)
+    _export_heads(recipe, dataset, roots, out, folder)
     write_atomically(folder / "card.md", model_card(recipe, checkpoints, dataset).encode())
     origins = {name: Origin(licence=recipe.licences[name], source=recipe.sources[name]) for name in _files(folder)}
     _copy_licences({origin.licence for origin in origins.values()}, folder)
@@ -59,9 +59,7 @@ def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
     return folder
 
 
-def _export_heads(
-    recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset, roots: dict[str, Path], out: Path, folder: Path
-) -> None:
+def _export_heads(recipe: BundleRecipe, dataset: Dataset, roots: dict[str, Path], out: Path, folder: Path) -> None:
     data, detector = out / "data" / recipe.dataset, out / "checkpoints" / recipe.detector
     export_judge(recipe.detector, recipe.variant, out, folder / "detector.onnx")
     for name in ("calibration.json", "thresholds.json"):
@@ -87,7 +85,9 @@ def _check_keys(checkpoints: dict[str, Checkpoint], encoder: str, views: str) ->
     for name, checkpoint in checkpoints.items():
         for found in checkpoint.origin.feature_key.split("+"):
             if found not in (encoder, views):
-                raise DataError(f"the {name} checkpoint was trained on features {found}; this encoder makes {encoder}; train it again")
+                raise DataError(
+                    f"the {name} checkpoint was trained on features {found}; this encoder makes {encoder}; train it again"
+                )
 
 
 def _save_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:

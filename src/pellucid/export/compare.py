@@ -74,7 +74,13 @@ def _median_ms(path: Path, pixels: Floats, threads: int, back_end: BackEnd) -> f
 
 
 def measure(
-    path: Path, found: Floats, reference: Floats, logits: Floats | None, labels: NDArray[np.bool_], tolerance: float, ms: dict[str, float]
+    path: Path,
+    found: Floats,
+    reference: Floats,
+    logits: Floats | None,
+    labels: NDArray[np.bool_],
+    tolerance: float,
+    ms: dict[str, float],
 ) -> Measured:
     return Measured(
         sha256=sha256_of(path), bytes=path.stat().st_size, error=round(relative_error(found, reference), 6), tolerance=tolerance,

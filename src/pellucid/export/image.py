@@ -40,8 +40,8 @@ def export_network(checkpoint: Checkpoint, path: Path) -> None:
         # The tracer warns of every comparison of shapes in transformers; the parity check is what we go by.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            served_network(checkpoint), (torch.zeros(2, 3, side, side),), str(Path(folder) / "traced.onnx"), input_names=["pixels"],
-            output_names=["logit"], dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+            served_network(checkpoint), (torch.zeros(2, 3, side, side),), str(Path(folder) / "traced.onnx"),
+            input_names=["pixels"], output_names=["logit"], dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
         optimise(Path(folder) / "traced.onnx", path)
 

@@ -1,4 +1,4 @@
-"""What an export may be told; the shipped ones are `encoder.toml`, `*-variants.toml` and `bundle*.toml` in `defaults/recipes/`."""
+"""What an export may be told; the shipped ones are `encoder.toml`, `*-variants.toml`, `bundle*.toml` in `defaults/recipes/`."""
 
 from __future__ import annotations
 

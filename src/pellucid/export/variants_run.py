@@ -69,7 +69,9 @@ def run_variants(recipe: VariantsRecipe, out: Path) -> Path:
     scales, _ = _pictures(recipe, out, recipe.scales_from, recipe.calibration)
     pixels, labels = _pictures(recipe, out, recipe.split, recipe.pictures)
     with TemporaryDirectory() as work:
-        model = _encoder(recipe, out, pixels, Path(work)) if recipe.checkpoint == "" else _network(recipe, out, pixels, Path(work))
+        model = (
+            _encoder(recipe, out, pixels, Path(work)) if recipe.checkpoint == "" else _network(recipe, out, pixels, Path(work))
+        )
         rows = {}
         for name, tolerance in tqdm(recipe.variants.items(), unit="variant"):
             path = folder / f"{name}.onnx"
@@ -87,7 +89,9 @@ def run_variants(recipe: VariantsRecipe, out: Path) -> Path:
     head = Variants(model=model.key, dataset=dataset, split=recipe.split, pictures=len(pixels), variants=rows)
     write_atomically(folder / HEAD, head.model_dump_json(indent=1).encode())
     if refused := [name for name, row in rows.items() if not row.within]:
-        raise BundleError(f"{', '.join(refused)} of {folder} differ more from the reference than the recipe allows; see variants.md")
+        raise BundleError(
+            f"{', '.join(refused)} of {folder} differ more from the reference than the recipe allows; see variants.md"
+        )
     return folder
 
 
@@ -114,7 +118,9 @@ def _network(recipe: VariantsRecipe, out: Path, pixels: Floats, work: Path) -> _
     checkpoint = read_checkpoint(folder, "image-detector")
     export_network(checkpoint, work / "float32.onnx")
     reference = torch_logits(checkpoint, pixels)
-    return _Model(work / "float32.onnx", sha256_of(folder / "weights.safetensors"), "logit", reference, lambda found: _f32(found["logit"]))
+    return _Model(
+        work / "float32.onnx", sha256_of(folder / "weights.safetensors"), "logit", reference, lambda found: _f32(found["logit"])
+    )
 
 
 def _encoder(recipe: VariantsRecipe, out: Path, pixels: Floats, work: Path) -> _Model:

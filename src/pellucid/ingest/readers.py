@@ -106,11 +106,13 @@ def _row(source: Source, fields: dict[str, str]) -> Row:
     known = source.constants | {field: value for field, value in fields.items() if value}
     path = _inside(source, known["path"])
     label = known.get("label")
-    split = known.get("split")
+    split, generator = known.get("split"), known.get("generator")
+    if label and source.labels[label] == "real":
+        generator = None
     return Row(
         root=source.root, path=path, source=known.get("source") or source.root, licence=known.get("licence", "none stated"),
         split=source.splits.get(split, split) if split else None, label=source.labels[label] if label else None,
-        generator=None if label and source.labels[label] == "real" else known.get("generator"), declared=known.get("declared"), ship=known.get("ship") in source.ship,
+        generator=generator, declared=known.get("declared"), ship=known.get("ship") in source.ship,
         sha256=known.get("sha256"), origin=known.get("origin"), group=known.get("group"),
     )  # fmt: skip
 
@@ -144,9 +146,7 @@ def _objects(path: Path) -> dict[int, set[str]]:
     return found
 
 
-def _pictures(
-    source: Source, content: dict[str, Any], split: str | None, things: dict[int, set[str]] | None
-) -> Iterator[Row]:
+def _pictures(source: Source, content: dict[str, Any], split: str | None, things: dict[int, set[str]] | None) -> Iterator[Row]:
     captions: dict[int, list[str]] = defaultdict(list)
     for annotation in content["annotations"]:
         captions[annotation["image_id"]].append(annotation["caption"])

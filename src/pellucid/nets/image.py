@@ -76,13 +76,14 @@ class Backbone(nn.Module):
     def __init__(self, network: Network, recompute: bool = False) -> None:
         super().__init__()
         self.is_vit = network.architecture == "vit"
-        self.body = _vit(network) if self.is_vit else _resnet(network.resnet)
+        self.body: Any = _vit(network) if self.is_vit else _resnet(network.resnet)
         mean, std = torch.tensor(network.mean), torch.tensor(network.std)
         clip_mean, clip_std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)
         self.register_buffer("scale", (clip_std / std).view(3, 1, 1), persistent=False)
         self.register_buffer("shift", ((clip_mean - mean) / std).view(3, 1, 1), persistent=False)
         if recompute:
-            for part in self.body.layers if self.is_vit else self.body.encoder.stages:
+            parts: Any = self.body.layers if self.is_vit else self.body.encoder.stages
+            for part in parts:
                 part.forward = partial(_recomputed, part, part.forward)
 
     def forward(self, pixels: Tensor) -> Tensor:

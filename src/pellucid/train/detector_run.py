@@ -64,4 +64,3 @@ def _val_auc(
     ensemble = train_ensemble(examples.only(~held_out & allowed), recipe, recipe.calibration.members)
     val = examples.only(held_out)
     return {view: auc(val.labels, logits_of(ensemble, val.tokens[view])) for view in examples.views}
-

@@ -62,8 +62,9 @@ def run_distil(recipe: DistilRecipe, roots: dict[str, Path], out: Path, workers:
     Raises `DataError` where pictures, features or weights lack.
     """
     material = [(read_dataset(out / "data" / part.dataset), part) for part in recipe.material]
-    for _, part in material:
-        extract_lacking(out, part.dataset, recipe.views, DETECTION_PARTS, (*part.splits, VAL))
+    for number, (_, part) in enumerate(material):
+        splits = part.splits if number else (*part.splits, VAL)
+        extract_lacking(out, part.dataset, recipe.views, DETECTION_PARTS, splits)
     features = open_features(out / "features")
     folder = out / "checkpoints" / recipe.name
     name = "+".join(dataset.id for dataset, _ in material)
@@ -72,15 +73,20 @@ def run_distil(recipe: DistilRecipe, roots: dict[str, Path], out: Path, workers:
         log.warning("%s is finished; remove it to train it again", folder)
         return folder
     folder.mkdir(parents=True, exist_ok=True)
+    if workers.rank == 0:
+        load_pictures(material[0][0].only(VAL), recipe.views, out)
+        for dataset, part in material:
+            load_pictures(dataset.only(*part.splits), recipe.views, out)
+    workers.wait()
     lessons = [_lessons(dataset.only(*part.splits), recipe, features, out) for dataset, part in material]
     scale = _scale(lessons)
     student = _student(recipe, roots, out)
     states = States(folder, origin, recipe.keep_every)
     trained = _train(student, lessons, scale, recipe, states, workers)
+    weights = {name: workers.whole(tensor).detach().cpu().numpy() for name, tensor in trained.state_dict().items()}
+    unseen = material[0][0].only(VAL)
+    metrics = _nearness(trained, _lessons(unseen, recipe, features, out), scale, recipe) if unseen.samples else {}
     if workers.rank == 0:
-        unseen = material[0][0].only(VAL)
-        metrics = _nearness(trained, _lessons(unseen, recipe, features, out), scale, recipe) if unseen.samples else {}
-        weights = {name: tensor.detach().cpu().numpy() for name, tensor in trained.state_dict().items()}
         write_checkpoint(Checkpoint(replace(origin, metrics=metrics), weights), folder)
         states.clear()
     return folder

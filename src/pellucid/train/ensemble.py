@@ -1,4 +1,4 @@
-"""Detectors that vote: each one's logit in its own calibrated units, their mean calibrated again where none had seen the picture."""
+"""Detectors that vote: the mean of their logits in calibrated units, calibrated again on pictures that none had seen."""
 
 from __future__ import annotations
 

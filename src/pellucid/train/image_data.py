@@ -26,7 +26,7 @@ class Pictures:
     """The same pictures in every one of `views`, in order."""
 
     views: tuple[Views, ...]
-    spec: ViewSpec = ViewSpec()
+    spec: ViewSpec
 
     def __len__(self) -> int:
         return len(self.views[0])

@@ -109,7 +109,10 @@ class DistilRecipe(Recipe):
 
 
 class EnsembleRecipe(Recipe):
-    """`members` are detector checkpoints; each logit is calibrated on its own, then their mean is, on pictures all of them scored."""
+    """`members` are detector checkpoints; each logit is calibrated on its own, then their mean is.
+
+    Only pictures count that all of them scored unseen.
+    """
 
     kind: Literal["ensemble"]
     name: str

@@ -34,7 +34,7 @@ from pellucid.train.thresholds import fit_calibration, verdict_thresholds
 from pellucid.train.workers import ALONE, Workers
 
 Rows = NDArray[np.int64]
-Train = Callable[[Rows, Path, AfterEpoch | None], ImageDetector]
+Train = Callable[[Rows, Rows, Path, bool], ImageDetector]
 VAL = "val"
 log = logging.getLogger(__name__)
 
@@ -51,15 +51,21 @@ def run_image_detector(recipe: ImageRecipe, roots: dict[str, Path], out: Path, w
         log.warning("%s is finished; remove it to train it again", folder)
         return folder
     folder.mkdir(parents=True, exist_ok=True)
+    if workers.rank == 0:
+        _load(dataset, recipe, out)
+    workers.wait()
     data = _load(dataset, recipe, out)
 
-    def train(rows: Rows, states: Path, after_epoch: AfterEpoch | None) -> ImageDetector:
+    def train(rows: Rows, held_out: Rows, states: Path, watch: bool) -> ImageDetector:
+        for part in (rows, held_out):
+            _check_labels(data, part)
+        after_epoch = _watch(data, recipe, held_out, folder, workers) if watch else None
         return train_network(data, rows, recipe, Place(roots, out, states, origin), workers, after_epoch)
 
     model, held_out, scores = _train_and_score(data, recipe, train, folder)
+    weights = {name: workers.whole(tensor).detach().cpu().numpy() for name, tensor in model.state_dict().items()}
     if workers.rank == 0:
         metrics = _calibrate(data, recipe, held_out, scores, folder)
-        weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
         _write(folder, origin, metrics, weights)
     return folder
 
@@ -82,27 +88,37 @@ def _train_and_score(
     if rule.by == "val":
         is_val = np.array([sample.split == VAL for sample in data.samples])
         held_out = everything[is_val]
-        model = train(everything[~is_val & may], folder, _watch(data, recipe, held_out, folder))
+        model = train(everything[~is_val & may], held_out, folder, True)
         return model, held_out, _scores(model, data, held_out, recipe)
     parts = parts_of(data.samples, rule, recipe.seed)
     if rule.by == "fold":
         held_out = everything[parts == 0]
-        model = train(everything[(parts != 0) & may], folder, _watch(data, recipe, held_out, folder))
+        model = train(everything[(parts != 0) & may], held_out, folder, True)
         return model, held_out, _scores(model, data, held_out, recipe)
     scores = {view: np.empty(len(everything)) for view in recipe.data.views}
     for part in range(rule.folds):
         rows = everything[parts == part]
-        model = train(everything[(parts != part) & may], folder / f"fold-{part}", None)
+        model = train(everything[(parts != part) & may], rows, folder / f"fold-{part}", False)
         for view, found in _scores(model, data, rows, recipe).items():
             scores[view][rows] = found
-    return train(everything[may], folder, None), everything, scores
+    return train(everything[may], everything, folder, False), everything, scores
 
 
-def _watch(data: Labelled, recipe: ImageRecipe, held_out: Rows, folder: Path) -> AfterEpoch:
+def _check_labels(data: Labelled, rows: Rows) -> None:
+    if len(set(data.labels[rows].tolist())) < 2:
+        raise DataError(
+            "a part of the pictures, to train on or held out, lacks one of the labels; hold out otherwise: calibration.together = "
+            "'pictures' where there is one source, or calibration.by = 'val'"
+        )
+
+
+def _watch(data: Labelled, recipe: ImageRecipe, held_out: Rows, folder: Path, workers: Workers) -> AfterEpoch:
     """After every epoch, the AUC on pictures held out, as a line in `curve.jsonl`."""
 
     def after_epoch(epoch: int, model: nn.Module, loss: float) -> None:
         found = auc(data.labels[held_out], logits_of(model, data, held_out.tolist(), recipe))
+        if workers.rank:
+            return
         tqdm.write(f"epoch {epoch}: loss {loss:.4f}, AUC on {len(held_out)} held-out pictures {found}")
         with (folder / "curve.jsonl").open("a") as file:
             file.write(json.dumps({"epoch": epoch, "loss": round(loss, 5), "auc": found}) + "\n")

@@ -31,7 +31,9 @@ def take_start(backbone: Backbone, network: Network, roots: dict[str, Path], out
     wrong = [name for name in own if name not in found or found[name].shape != own[name].shape]
     if wrong or found.keys() - own.keys():
         first = (wrong or sorted(found.keys() - own.keys()))[0]
-        raise DataError(f"{network.weights} is no {network.architecture} of the recipe's shape: {first} differs; change the shape")
+        raise DataError(
+            f"{network.weights} is no {network.architecture} of the recipe's shape: {first} differs; change the shape"
+        )
     backbone.body.load_state_dict(found)
 
 
