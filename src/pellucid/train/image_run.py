@@ -107,8 +107,8 @@ def _train_and_score(
 def _check_labels(data: Labelled, rows: Rows) -> None:
     if len(set(data.labels[rows].tolist())) < 2:
         raise DataError(
-            "a part of the pictures, to train on or held out, lacks one of the labels; hold out otherwise: calibration.together = "
-            "'pictures' where there is one source, or calibration.by = 'val'"
+            "a part of the pictures, to train on or held out, lacks one of the labels; hold out otherwise: "
+            "calibration.together = 'pictures' where there is one source, or calibration.by = 'val'"
         )
 
 
