@@ -148,5 +148,4 @@ def _calibrate(
 
 def _write(folder: Path, origin: Origin, metrics: dict[str, object], weights: Weights) -> None:
     write_checkpoint(Checkpoint(replace(origin, metrics=metrics), weights), folder)
-    for states in (folder, *folder.glob("fold-*")):
-        States(states, origin).clear()
+    States(folder, origin).clear()

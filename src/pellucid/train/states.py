@@ -67,6 +67,11 @@ class States:
                 return int(found.origin.metrics["steps"])
         return 0
 
+    def clear(self) -> None:
+        """Remove all states, those of parts too: the run has ended."""
+        for folder in (*self.folder.rglob("state-*"), *self.folder.rglob("making-*")):
+            shutil.rmtree(folder)
+
     def _write(self, steps: int, tensors: dict[str, Tensor]) -> None:
         folder = self.folder / f"state-{steps:08d}"
         making = self.folder / f"making-{steps:08d}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from pellucid.base.rates import upper_bound
 from pellucid.records.dataset import Sample
@@ -41,7 +42,7 @@ def verdict_thresholds(
     quality = QualityRule()
     slices = [f"{sample.domain or '?'}/{quality.of(sample.width, sample.height)}" for sample in samples]
     real = np.flatnonzero(~labels)
-    probabilities = 1 / (1 + np.exp(-(calibration.a * logits[real] + calibration.b)))
+    probabilities = expit(calibration.a * logits[real] + calibration.b)
     found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
     return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 
