@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -38,6 +38,7 @@ Roots = Annotated[
     list[str] | None, typer.Option("--root", metavar="NAME=FOLDER", help="Where a root named in the recipe lies. Repeatable.")
 ]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the result is written.")]
+On = Annotated[Literal["local", "ray"], typer.Option("--on", help="This machine, or the Ray cluster at PELLUCID_RAY_ADDRESS.")]
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", metavar="FOLDER", help="Bundle to use; the shipped one if not given.")
 ]
@@ -100,9 +101,21 @@ def ingest(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) 
 
 
 @app.command()
-def train(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) -> None:
+def train(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs"), on: On = "local") -> None:
     """Train what the recipe says and write a checkpoint."""
-    _run_stage("train", recipe, root, out)
+    _run_stage("train", recipe, root, out, on=on)
+
+
+@app.command()
+def tune(
+    recipe: RecipeArgument,
+    trials: Annotated[int, typer.Option(min=1, help="How many settings are tried, the recipe's own the first.")] = 8,
+    root: Roots = None,
+    out: Out = Path("runs"),
+    on: On = "local",
+) -> None:
+    """Search the recipe's [search] space; writes a table of the trials and the best recipe."""
+    _run_stage("train", recipe, root, out, "tune", trials=trials, on=on)
 
 
 @app.command()
@@ -151,16 +164,21 @@ def show_bundle(
     _print(_table("files", ("file", "bytes", "licence", "source"), rows))
 
 
-def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, **options: Any) -> None:
+def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, module: str = "run", **options: Any) -> None:
+    from pellucid.base.logs import configure_logs
+    from pellucid.base.settings import read_settings
+
+    settings = read_settings()
+    configure_logs(settings.log_level, settings.log_format == "json")
     folders = dict(_root(text) for text in roots or [])
-    made = _stage(stage).run(_recipe(recipe), folders, out, **options)
+    made = _stage(stage, module).run(_recipe(recipe), folders, out, **options)
     if made is not None:
         typer.echo(made)
 
 
-def _stage(name: str) -> Any:
+def _stage(name: str, module: str) -> Any:
     try:
-        return import_module(f"pellucid.{name}.run")
+        return import_module(f"pellucid.{name}.{module}")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pellucid"):
             raise

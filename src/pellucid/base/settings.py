@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     batch_wait_ms: float = Field(2.0, ge=0, description="Milliseconds the first view of a batch waits for others.")
     shutdown_grace_s: int = Field(30, ge=0, description="Seconds in which accepted pictures are still answered after SIGTERM.")
 
+    ray_address: str = Field("http://127.0.0.1:8265", description="Dashboard of the Ray cluster that `--on ray` hands jobs to.")
+
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

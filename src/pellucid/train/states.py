@@ -9,6 +9,7 @@ recipe takes them.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ from torch import Tensor, nn
 from pellucid.base.errors import DataError
 from pellucid.records.checkpoint import Checkpoint, Origin, read_checkpoint, write_checkpoint
 from pellucid.train.average import RunningMean, named
-from pellucid.train.workers import Workers
+from pellucid.train.workers import ALONE, Workers
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,23 @@ class States:
                 found = read_checkpoint(folder, self.origin.kind)
                 self._check(found.origin)
                 _put(found, model, mean, adam, workers)
-                return int(found.origin.metrics["steps"])
+                steps = int(found.origin.metrics["steps"])
+                log.info("going on from a state", extra={"folder": str(folder), "steps": steps})
+                return steps
         return 0
 
     def clear(self) -> None:
-        """Remove all states: the run has ended."""
-        for folder in self.folder.glob("state-*"):
+        """Remove all states, those of parts too: the run has ended."""
+        for folder in (*self.folder.rglob("state-*"), *self.folder.rglob("making-*")):
             shutil.rmtree(folder)
 
     def _write(self, steps: int, tensors: dict[str, Tensor]) -> None:
         folder = self.folder / f"state-{steps:08d}"
         making = self.folder / f"making-{steps:08d}"
-        for left in (making, folder):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(making, ignore_errors=True)
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
         write_checkpoint(Checkpoint(replace(self.origin, metrics={"steps": steps}), arrays), making)
+        shutil.rmtree(folder, ignore_errors=True)
         making.rename(folder)
         for older in _folders(self.folder):
             if older != folder:
@@ -76,6 +81,23 @@ class States:
             raise DataError(f"{self.folder} holds a run of another recipe; name another one or remove the folder")
         if found.dataset != self.origin.dataset:
             raise DataError(f"{self.folder} holds a run on dataset {found.dataset}, not {self.origin.dataset}; remove the folder")
+        if found.feature_key != self.origin.feature_key:
+            raise DataError(f"{self.folder} holds a run on other features; remove the folder")
+
+
+@dataclass(frozen=True)
+class By:
+    """By whom a fit is done, and where its states are kept (None: nowhere)."""
+
+    workers: Workers = ALONE
+    states: States | None = None
+
+    def part(self, name: str) -> By:
+        """For one of several fits that the run is made of; one that has ended keeps its last state, and is not done again."""
+        return replace(self, states=self.states and replace(self.states, folder=self.states.folder / name))
+
+
+HERE = By()
 
 
 def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
@@ -90,9 +112,7 @@ def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -
 
 
 @torch.no_grad()
-def _put(
-    found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers
-) -> None:
+def _put(found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers) -> None:
     tensors = {name: torch.from_numpy(array.copy()) for name, array in found.weights.items()}
     own = dict((*model.named_parameters(), *model.named_buffers()))
     for name, tensor in named(tensors, "model.").items():
@@ -103,7 +123,8 @@ def _put(
     for name, tensor in named(tensors, "adam.").items():
         number, _, part = name.partition(".")
         parameter = parameters[int(number)]
-        like = parameter if tensor.shape == parameter.shape else tensor
+        # The count of steps is a number in main memory, whatever the parameter is.
+        like = tensor if part == "step" else parameter
         adam.state[parameter][part] = workers.share(tensor, like).clone()
 
 
