@@ -17,6 +17,7 @@ from pellucid.train.workers import ALONE, Workers, whole_weights
 
 ROWS = 44
 OPTIMISER = Optimiser(epochs=3, batch=8, lr=1e-2, weight_decay=0.1, warmup_steps=2, average=0.9, accumulate=2)
+ORIGIN = Origin("detector", {}, "none", "none", "none")
 
 
 class Toy(nn.Module):
@@ -33,36 +34,45 @@ class Toy(nn.Module):
         return x.squeeze(-1)
 
 
+class CutOff(Exception):
+    """How a run that is alone is cut off."""
+
+
 class Kill:
-    """Counts a worker's calls of the loss and ends its process by SIGKILL at one of them, once."""
+    """Counts a worker's calls of the loss; at one of them its process is ended by SIGKILL, once, or `CutOff` is raised."""
 
     def __init__(self, at: int, marker: Path | None) -> None:
         self.left, self.marker = at, marker
 
     def count(self) -> None:
         self.left -= 1
-        if self.left == 0 and self.marker and not self.marker.exists():
+        if self.left:
+            return
+        if self.marker is None:
+            raise CutOff
+        if not self.marker.exists():
             self.marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train_toy(
-    out: Path, dropout: float, state_steps: int, kill_at: int, workers: Workers = ALONE, batch_norm: bool = False
-) -> Path:
-    """Weights after the run, whole, in `out/weights.safetensors`. `kill_at` > 0: the last worker dies at that call."""
+    out: Path, dropout: float, state_steps: int, kill_at: int, workers: Workers = ALONE, *,
+    batch_norm: bool = False, origin: Origin = ORIGIN, epochs: int = 3,
+) -> Path:  # fmt: skip
+    """Weights after the run, whole, in `out/weights.safetensors`. `kill_at` > 0: the last worker ends at that call."""
     torch.manual_seed(1)
     model = Toy(dropout, batch_norm)
     x, y = torch.randn(ROWS, 5), torch.rand(ROWS)
     out.mkdir(exist_ok=True)
-    dies = kill_at and workers.rank == workers.count - 1
-    kill = Kill(kill_at, out / "killed" if dies else None)
+    kill = Kill(kill_at if workers.rank == workers.count - 1 else 0, out / "killed" if workers.count > 1 else None)
 
     def loss(model: nn.Module, rows: Tensor) -> Tensor:
         kill.count()
         return nn.functional.binary_cross_entropy_with_logits(model(x[rows]), y[rows])
 
-    states = States(out / "states", Origin("detector", {}, "none", "none", "none"), state_steps)
-    trained = fit(model, loss, ROWS, OPTIMISER, 5, states=states, workers=workers)
+    states = States(out / "states", origin, state_steps)
+    optimiser = OPTIMISER.model_copy(update={"epochs": epochs})
+    trained = fit(model, loss, ROWS, optimiser, 5, states=states, workers=workers)
     weights = whole_weights(trained, workers)
     if workers.rank == 0:
         save_file(weights, out / "weights.safetensors")

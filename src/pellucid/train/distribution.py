@@ -57,10 +57,10 @@ class Distribution(Recipe):
 
 
 # A task is run as the distribution says; the folder it made. `launch_here` is one, `ray_train.launch_on_ray` another.
-Launch = Callable[[Task, Distribution, Path], Path]
+Launch = Callable[[Task, Distribution], Path]
 
 
-def launch_here(task: Task, distribution: Distribution, out: Path) -> Path:
+def launch_here(task: Task, distribution: Distribution) -> Path:
     """Run `task` in this process, or in as many as `distribution` says on this machine. Raises what the task raised.
 
     Raises `TrainingFailed` where workers died more often than `retries` allows.

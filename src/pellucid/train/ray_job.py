@@ -12,7 +12,6 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,7 @@ def main() -> int:
     recipe, out = Path(job["recipe"]), Path(job["out"])
     roots = {name: Path(folder) for name, folder in job["roots"].items()}
     try:
-        made = _stage(job["stage"])(recipe, roots, out, **job["options"])
+        made = _run(job["stage"], recipe, roots, out, job["options"])
     except PellucidError as error:
         sys.stderr.write(f"{error.code}: {error.detail}\n")
         return WRONGLY_ASKED if isinstance(error, ConfigError) else 1
@@ -96,15 +95,15 @@ def main() -> int:
     return 0
 
 
-def _stage(name: str) -> Callable[..., Path]:
-    if name == "tune":
+def _run(stage: str, recipe: Path, roots: dict[str, Path], out: Path, options: dict[str, Any]) -> Path:
+    if stage == "tune":
         from pellucid.train.tune import tune
 
-        return tune
+        return tune(recipe, out, **options)
     from pellucid.train.ray_train import launch_on_ray
     from pellucid.train.run import train
 
-    return partial(train, launch=launch_on_ray)
+    return train(recipe, roots, out, partial(launch_on_ray, out=out))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, on: Literal["local", "r
 def train(recipe: Path, roots: dict[str, Path], out: Path, launch: Launch) -> Path:
     """The same with the workers that `launch` starts."""
     task, distribution = prepare(recipe, roots, out)
-    return launch(task, distribution, out)
+    return launch(task, distribution)
 
 
 def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Task, Distribution]:

@@ -28,6 +28,8 @@ from pellucid.base.errors import ConfigError, TrainingFailed
 from pellucid.base.files import write_atomically
 from pellucid.base.ids import new_id
 from pellucid.records.recipe import Recipe, load_recipe, recipe_kind
+from pellucid.runtime.features import DETECTION_PARTS
+from pellucid.train.extraction import extract_lacking
 from pellucid.train.ray_job import submit
 from pellucid.train.search import ROUNDS, Between, Choice, Search, own_values, vary
 
@@ -53,10 +55,10 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, trials: int, on: Litera
     """What `pellucid tune` calls: `tune` here, or as a job of the cluster, which has said the folder itself."""
     if on == "ray":
         return submit("tune", recipe, roots, out, trials=trials)
-    return tune(recipe, roots, out, trials)
+    return tune(recipe, out, trials)
 
 
-def tune(recipe: Path, roots: dict[str, Path], out: Path, trials: int) -> Path:
+def tune(recipe: Path, out: Path, trials: int) -> Path:
     """Try `trials` settings of the detector that `recipe` describes; the folder with table and best recipe.
 
     Raises `ConfigError` where the recipe has no `[search]`, `TrainingFailed` where no trial came to an end.
@@ -66,6 +68,7 @@ def tune(recipe: Path, roots: dict[str, Path], out: Path, trials: int) -> Path:
     own = own_values(read, search)
     folder = out / "tuning" / read.name
     folder.mkdir(parents=True, exist_ok=True)
+    extract_lacking(out, read.dataset, read.data.views, DETECTION_PARTS, read.data.splits)
     _connect()
     found = Tuner(
         ray_tune.with_parameters(_trial, kind=kind, recipe=read, out=out.resolve()),
@@ -77,10 +80,10 @@ def tune(recipe: Path, roots: dict[str, Path], out: Path, trials: int) -> Path:
         ),
         run_config=RunConfig(name=new_id(), storage_path=str((out / "ray").resolve()), verbose=1),
     ).fit()  # fmt: skip
-    done = sorted((_told(result) for result in found if result.metrics), key=lambda trial: -trial.score)
+    done = sorted((_told(result) for result in found if result.metrics), key=lambda trial: (trial.ended_early, -trial.score))
     if not done:
         raise TrainingFailed(f"no trial came to an end: {next(iter(found.errors), 'none was started')}")
-    best = max((trial for trial in done if not trial.ended_early), key=lambda trial: trial.score, default=done[0])
+    best = done[0]
     write_atomically(folder / "trials.json", json.dumps([asdict(trial) for trial in done], indent=1).encode())
     write_atomically(folder / "trials.md", table(done, own).encode())
     write_atomically(folder / "best.toml", with_values(recipe.read_text(), best.values, f"{read.name}-best").encode())
