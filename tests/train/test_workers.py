@@ -43,7 +43,6 @@ def die(workers: Workers) -> Path:
     return Path()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_worker_changes_nothing_in_the_end(tmp_path: Path) -> None:
     quiet, killed = tmp_path / "quiet", tmp_path / "killed"
@@ -54,7 +53,6 @@ def test_a_killed_worker_changes_nothing_in_the_end(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, weights(killed)[name]) for name, tensor in weights(quiet).items())
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_workers_end_with_the_weights_of_one_process(tmp_path: Path) -> None:
     train_toy(tmp_path / "one", 0.0, 0, 0, ALONE)
@@ -65,7 +63,6 @@ def test_two_workers_end_with_the_weights_of_one_process(tmp_path: Path) -> None
     assert not any(torch.allclose(tensor, one[name], atol=1e-3) for name, tensor in weights(start).items())
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("task", "error", "says"), [
     (fail, DataError, "the data lacks"), (stumble, TrainingFailed, "a mistake of ours"), (die, TrainingFailed, "killed 1 times"),

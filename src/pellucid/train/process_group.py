@@ -47,7 +47,7 @@ class Replicas(Group):
         return tensor
 
     def share(self, tensor: Tensor, like: Tensor) -> Tensor:
-        return tensor.to(like.device)
+        return tensor.view_as(like).to(like.device)
 
 
 class Shards(Group):
@@ -65,7 +65,7 @@ class Shards(Group):
 
     def share(self, tensor: Tensor, like: Tensor) -> Tensor:
         if not isinstance(like, DTensor):
-            return tensor.to(like.device)
+            return tensor.view_as(like).to(like.device)
         # Every worker has read the same file: nothing needs to be sent.
         return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 

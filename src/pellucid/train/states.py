@@ -34,6 +34,11 @@ class States:
     origin: Origin
     every: int = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a whole state to go on from."""
+        return any((folder / "checkpoint.json").exists() for folder in _folders(self.folder))
+
     def is_due(self, steps: int) -> bool:
         return self.every > 0 and steps % self.every == 0
 
