@@ -90,9 +90,7 @@ def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -
 
 
 @torch.no_grad()
-def _put(
-    found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers
-) -> None:
+def _put(found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer, workers: Workers) -> None:
     tensors = {name: torch.from_numpy(array.copy()) for name, array in found.weights.items()}
     own = dict((*model.named_parameters(), *model.named_buffers()))
     for name, tensor in named(tensors, "model.").items():
