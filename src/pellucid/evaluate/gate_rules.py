@@ -34,7 +34,7 @@ def texts(file: PolicyFile, sections: Sections) -> Iterator[Finding]:
         for row, floor in enumerate(getattr(file.policy, section)):
             found = sections.get(section, {}).get(floor.part, {})
             for name, value in floor.at_least.items():
-                limit = Limit(f"{section}", value, file.place(section, row, "at_least"), floor.required)
+                limit = Limit(section, value, file.place(section, row, "at_least"), floor.required)
                 yield limit.at_least(floor.part, found.get(name), f"{name} of {floor.part}")
 
 
@@ -73,7 +73,7 @@ def formats(file: PolicyFile, sections: Sections) -> Iterator[Finding]:
             ("recall_gap", "recall_by_format", "AI pictures found"),
         ):
             limit = Limit("file format", getattr(rule, key), file.place("formats", key), rule.required)
-            gaps = {one: gap for one, gap in _gaps(found.get(name, {}), rule.fewest)}
+            gaps = dict(_gaps(found.get(name, {}), rule.fewest))
             if gaps:
                 one = max(gaps, key=lambda one: gaps[one])
                 yield limit.at_most(part, gaps[one], f"{what}: {one} files against all others")

@@ -47,20 +47,20 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
 def merged(first: Evaluation, others: Sequence[Evaluation]) -> Evaluation:
     """`first` with the parts that only `others` measured. Raises `DataError` where one is of another bundle or other data."""
     for other in others:
-        if other.bundle != first.bundle:
-            raise DataError(
-                f"{other.name} is an evaluation of {other.bundle}, {first.name} of {first.bundle}; merge one bundle's"
-            )
-        if differing := [
-            name for name in other.datasets.keys() & first.datasets.keys() if other.datasets[name] != first.datasets[name]
-        ]:
-            raise DataError(f"{other.name} and {first.name} were measured on different states of {', '.join(differing)}")
-        sections = {
-            name: _with_parts(other.sections.get(name), first.sections.get(name)) for name in {**other.sections, **first.sections}
-        }
+        _check_alike(first, other)
+        names = {**other.sections, **first.sections}
+        sections = {name: _with_parts(other.sections.get(name), first.sections.get(name)) for name in names}
         named = {"datasets": {**other.datasets, **first.datasets}, "dataset_of": {**other.dataset_of, **first.dataset_of}}
         first = first.model_copy(update={"sections": sections, **named})
     return first
+
+
+def _check_alike(first: Evaluation, other: Evaluation) -> None:
+    if other.bundle != first.bundle:
+        raise DataError(f"{other.name} is an evaluation of {other.bundle}, {first.name} of {first.bundle}; give those of one bundle")
+    shared = sorted(other.datasets.keys() & first.datasets.keys())
+    if differing := [name for name in shared if other.datasets[name] != first.datasets[name]]:
+        raise DataError(f"{', '.join(differing)} changed between {first.name} and {other.name}; evaluate again")
 
 
 def _with_parts(added: Any, kept: Any) -> Any:

@@ -1,6 +1,6 @@
 """What the gate decided of a candidate: every rule with its figure, its limit and its place in the policy, and the outcome.
 
-The record seals itself: `seal` is a hash over everything else in it, so that a line changed afterwards is noticed when it is read.
+The record seals itself: `seal` is a hash over everything else in it, so that a later change is noticed when it is read.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pellucid.base.files import write_atomically
 from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_checkpoint
@@ -73,7 +74,7 @@ def _thresholds(
     quality, rule = QualityRule(), recipe.verdict
     slices = [f"{sample.domain}/{quality.of(sample.width, sample.height)}" for sample in samples]
     real = np.flatnonzero(~examples.labels)
-    probabilities = 1 / (1 + np.exp(-(calibration.a * logits[real] + calibration.b)))
+    probabilities = expit(calibration.a * logits[real] + calibration.b)
     found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
     return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 
