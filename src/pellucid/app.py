@@ -54,7 +54,7 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     )
     how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
     analyser = Analyser(bundle, policy, how, observe)
-    models = (describe(bundle.head, bundle.thresholds, how.channel),)
+    models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     return Engine(analyser, models, analyser.heatmap, analyser.close)
 
 

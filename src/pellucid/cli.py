@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Did AI make this picture? What does it show? What to do?",
 )
 bundle_app = typer.Typer(no_args_is_help=True, help="Look at and check bundles, the model artefacts that are served.")
 app.add_typer(bundle_app, name="bundle")
@@ -38,6 +38,7 @@ Roots = Annotated[
     list[str] | None, typer.Option("--root", metavar="NAME=FOLDER", help="Where a root named in the recipe lies. Repeatable.")
 ]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the result is written.")]
+BundleArgument = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The bundle; the shipped one if not given.")]
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", metavar="FOLDER", help="Bundle to use; the shipped one if not given.")
 ]
@@ -50,6 +51,21 @@ def main() -> None:
     except PellucidError as error:
         typer.echo(f"{error.code}: {error.detail}", err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pellucid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Did AI make this picture? What does it show? What to do?"""
 
 
 @app.command()
@@ -123,10 +139,12 @@ def evaluate(
 
 
 @bundle_app.command("verify")
-def verify_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle.")]) -> None:
+def verify_bundle(folder: BundleArgument = None) -> None:
     """Check hashes, schema, licences and sizes. Exit status 1 if anything is wrong."""
+    from pellucid.base.settings import shipped
     from pellucid.records.bundle import read_bundle, verify
 
+    folder = folder or shipped("bundle")
     faults = verify(folder)
     if not faults:
         bundle = read_bundle(folder)
@@ -137,9 +155,7 @@ def verify_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=
 
 
 @bundle_app.command("show")
-def show_bundle(
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The bundle; the shipped one if not given.")] = None,
-) -> None:
+def show_bundle(folder: BundleArgument = None) -> None:
     """What is in a bundle: files, sizes, licences, and what each part may be used for."""
     from pellucid.base.settings import shipped
     from pellucid.records.bundle import read_bundle
@@ -153,18 +169,14 @@ def show_bundle(
 
 def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, **options: Any) -> None:
     folders = dict(_root(text) for text in roots or [])
-    made = _stage(stage).run(_recipe(recipe), folders, out, **options)
-    if made is not None:
-        typer.echo(made)
-
-
-def _stage(name: str) -> Any:
     try:
-        return import_module(f"pellucid.{name}.run")
+        made = import_module(f"pellucid.{stage}.run").run(_recipe(recipe), folders, out, **options)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pellucid"):
             raise
-        raise ConfigError(f"`{name}` needs {error.name}, which is not installed: pip install 'pellucid[train]'") from error
+        raise ConfigError(f"`{stage}` needs {error.name}, which is not installed: pip install 'pellucid[train]'") from error
+    if made is not None:
+        typer.echo(made)
 
 
 def _recipe(name: str) -> Path:

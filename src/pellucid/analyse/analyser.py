@@ -142,8 +142,10 @@ class Analyser:
         image = parts.finish(facts) or plain_facts(picture)
         text = parts.finish(caption)
         parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
+        # With a Z, so that it can stand in an address as it is.
+        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         report = Report(
-            id=new_id(), created=datetime.now(UTC).isoformat(timespec="milliseconds"), source=source, image=image,
+            id=new_id(), created=created, source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
             caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),

@@ -12,7 +12,8 @@ from pellucid.records.recipe import Recipe
 class DetectionPart(Recipe):
     """`matched` groups domains that are compared with each other only: faces against faces, art against art.
 
-    The controls are fitted on `control_samples` pictures of `train`, drawn by the recipe's seed.
+    `clean` is judged on every picture, each other tier on at most `tier_pictures` of a split, drawn by the recipe's seed.
+    The controls are fitted on `control_samples` pictures of `train`.
     """
 
     dataset: str
@@ -21,6 +22,7 @@ class DetectionPart(Recipe):
     prevalences: tuple[float, ...] = (0.01, 0.1)
     matched: dict[str, tuple[str, ...]] = {}
     bootstrap_rounds: int = Field(default=1000, gt=0)
+    tier_pictures: int | None = Field(default=None, gt=0)
     control_samples: int = Field(default=2000, gt=0)
 
 

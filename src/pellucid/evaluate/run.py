@@ -22,34 +22,7 @@ from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
 from pellucid.evaluate.heatmap import evaluate_heatmap
 from pellucid.evaluate.judge import Judged, embeddings, judge_split
-from pellucid.evaluate.parity import evaluate_parity
-from pellucid.evaluate.recipe import DetectionPart, EvaluationRecipe
-from pellucid.evaluate.report import write_report
-from pellucid.evaluate.tags import evaluate_tags
-from pellucid.records.checkpoint import git_commit
-from pellucid.records.dataset import TEST_SPLITS, read_dataset
-from pellucid.records.evaluation import Evaluation, write_evaluation
-from pellucid.records.features import FeatureFolder
-from pellucid.records.recipe import load_recipe
-from pellucid.runtime.bundle import LoadedBundle
-from pellucid.runtime.features import feature_key
-
-
-def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) -> Path:
-    """The evaluation's folder with `evaluation.json`, `report.md` and plots.
-
-    Raises `ConfigError` where a test split is asked for without `final`, or a second time.
-    """
-    what = load_recipe(recipe, EvaluationRecipe)
-    folder = roots.get("bundle") or out / "bundles" / what.bundle
-    bundle = LoadedBundle.open(folder)
-    to = out / "evaluations" / f"{what.name}-{bundle.head.id[:12]}{'-final' if final else ''}"
-    _check_splits(what, to, final)
-    features = FeatureFolder(out / "features", feature_key(folder / "encoder.onnx", bundle.head.views)).open()
-    sections: dict[str, Any] = {}
-    judged: dict[str, Judged] = {}
-    if what.detection:
-        judged = _judge_all(bundle, what.detection, features, out)
+        judged = _judge_all(bundle, what, features, out)
         sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
         sections["controls"] = _controls(bundle, what, judged, features, out)
     if what.captions:
@@ -98,21 +71,31 @@ def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
         raise ConfigError(f"{to / 'evaluation.json'} is there: this bundle had its final evaluation; a test is looked at once")
 
 
-def _judge_all(bundle: LoadedBundle, part: DetectionPart, features: FeatureFolder, out: Path) -> dict[str, Judged]:
-    dataset = read_dataset(out / "data" / part.dataset)
+def _judge_all(bundle: LoadedBundle, what: EvaluationRecipe, features: FeatureFolder, out: Path) -> dict[str, Judged]:
+    assert what.detection
+    part, dataset = what.detection, read_dataset(out / "data" / what.detection.dataset)
     return {
-        f"{split}/{tier}": judge_split(bundle, dataset.only(split), features, tier)
+        f"{split}/{tier}": judge_split(
+            bundle, drawn(dataset.only(split), None if tier == "clean" else part.tier_pictures, what.seed), features, tier
+        )
         for split in part.splits
         for tier in part.tiers
     }
+
+
+def drawn(dataset: Dataset, most: int | None, seed: int) -> Dataset:
+    """At most so many samples, drawn by `seed`; all of them where `most` is None."""
+    if most is None or len(dataset.samples) <= most:
+        return dataset
+    return replace(dataset, samples=tuple(random.Random(seed).sample(dataset.samples, most)))
 
 
 def _controls(
     bundle: LoadedBundle, what: EvaluationRecipe, judged: dict[str, Judged], features: FeatureFolder, out: Path
 ) -> dict[str, Any]:
     assert what.detection
-    train = read_dataset(out / "data" / what.detection.dataset).only("train")
-    drawn = random.Random(what.seed).sample(train.samples, min(what.detection.control_samples, len(train.samples)))
-    embedding = embeddings(bundle, replace(train, samples=tuple(drawn)), features)
+    whole = read_dataset(out / "data" / what.detection.dataset)
+    train = drawn(whole.only("train"), what.detection.control_samples, what.seed)
+    embedding = embeddings(bundle, train, features)
     clean = {name: part for name, part in judged.items() if name.endswith("/clean") and part.labels.any()}
-    return {name: controls(bundle, drawn, embedding, part, what.seed) for name, part in clean.items()}
+    return {name: controls(bundle, train.samples, embedding, part, what.seed) for name, part in clean.items()}

@@ -50,7 +50,7 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Weights first, `checkpoint.json` last: a folder without it, or not in step with it, is not a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "checkpoint.json").unlink(missing_ok=True)
-    content = save({name: np.ascontiguousarray(array) for name, array in checkpoint.weights.items()})
+    content = save({name: np.asarray(array, order="C") for name, array in checkpoint.weights.items()})
     write_atomically(folder / "weights.safetensors", content)
     head = {"schema": SCHEMA, **asdict(checkpoint.origin), "weights_sha256": hashlib.sha256(content).hexdigest()}
     write_atomically(folder / "checkpoint.json", json.dumps(head, indent=1).encode())

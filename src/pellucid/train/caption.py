@@ -1,16 +1,12 @@
 """Train the caption decoder on cached patch tokens: first to repeat what people wrote, then to be rewarded for its own words.
 
 Cross-entropy with smoothed labels, then self-critical sequence training (arXiv 1612.00563) with the mean of a picture's other
-samples as baseline (arXiv 2003.09971). Chosen on the val split by CIDEr of greedy sentences of the averaged weights. A state
-is kept after every epoch, and a run that was cut off goes on from it.
+samples as baseline (arXiv 2003.09971). Chosen on the val split by CIDEr of greedy sentences of the averaged weights. Each
+stage keeps its states (`states.py`), and a run that was cut off goes on from them.
 """
 
 from __future__ import annotations
 
-import copy
-import math
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,27 +24,14 @@ from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, wo
 from pellucid.train.caption_data import Captioned, load_captioned
 from pellucid.train.caption_recipe import CaptionerRecipe, Reward
 from pellucid.train.caption_reward import CiderReward
-from pellucid.train.caption_state import load_state, restore, save_state
-from pellucid.train.loop import Optimiser, cosine_lr
+from pellucid.train.loop import Loss, Optimiser, fit
+from pellucid.train.states import States
 from pellucid.train.text import build_vocabulary
 
 LENGTH_PARTS = 2
 """A batch's sentences are sorted by length and padded in this many parts."""
 VAL_PICTURES = 250
 """Pictures that sentences are written for in one go."""
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """`plan.epochs` from epoch `first` on; rewarded for its own sentences, or made to repeat those of people."""
-
-    plan: Optimiser
-    first: int
-    rewarded: bool
-
-    @property
-    def end(self) -> int:
-        return self.first + self.plan.epochs
 
 
 @dataclass(frozen=True)
@@ -78,60 +61,49 @@ def train_caption(recipe: CaptionerRecipe, dataset: Dataset, features: FeatureFo
     torch.manual_seed(recipe.seed)
     decoder = CaptionDecoder(recipe.decoder.shape(len(material.vocabulary.words), recipe.data.max_words), recipe.decoder.rates())
     decoder.standardise(*material.seen.spread())
-    mean = copy.deepcopy(decoder).eval()
-    state = load_state(out, origin.recipe)
-    done, best = (state.epochs, state.best) if state else (0, -1.0)
-    for stage in _stages(recipe):
-        if done >= stage.end:
-            continue
-        adam = torch.optim.AdamW(decoder.parameters(), lr=stage.plan.lr, betas=(0.9, 0.98), weight_decay=stage.plan.weight_decay)
-        if state and done > stage.first:
-            restore(state, decoder, mean, adam)
-        elif stage.first:
-            _take_best(out, decoder, mean)
-        for epoch in range(max(done, stage.first), stage.end):
-            loss = _epoch(recipe, stage, epoch, material, decoder, mean, adam)
-            cider = validate(mean, material.unseen, material.judge, material.vocabulary)
-            tqdm.write(f"epoch {epoch}: loss {loss:.3f}; val CIDEr of greedy sentences {cider:.4f}")
-            if cider > best:
-                best = cider
-                found = replace(origin, metrics={"val_cider_greedy": cider, "epoch": epoch})
-                _write_best(out, mean, found, material.vocabulary)
-            save_state(out, origin, epoch + 1, best, decoder, mean, adam)
+    first = States(out / "repeat", origin)
+    if not first.begun:
+        (out / "checkpoint.json").unlink(missing_ok=True)
+    _stage(decoder, _repeating(recipe, material), recipe.optimiser, recipe.seed, first, material, out)
+    if recipe.reward.optimiser:
+        _take_best(out, decoder)
+        rewarded, seed = _rewarded(recipe, material), recipe.seed + 1
+        _stage(decoder, rewarded, recipe.reward.optimiser, seed, States(out / "reward", origin), material, out)
     return out
 
 
-def _epoch(
-    recipe: CaptionerRecipe,
-    stage: _Stage,
-    epoch: int,
-    material: _Material,
-    decoder: CaptionDecoder,
-    mean: CaptionDecoder,
-    adam: torch.optim.Optimizer,
-) -> float:
-    """One pass over the pictures in an order drawn from seed and epoch; the mean loss."""
-    torch.manual_seed(recipe.seed * 1000 + epoch)
-    plan, seen, total = stage.plan, material.seen, 0.0
-    steps = math.ceil(seen.pictures / plan.batch)
-    decoder.train(not stage.rewarded)
-    with tqdm(_batches(seen.pictures, plan.batch, recipe.seed + epoch), total=steps, unit="step") as bar:
-        for number, rows in enumerate(bar, start=1):
-            step = (epoch - stage.first) * steps + number
-            for group in adam.param_groups:
-                group["lr"] = plan.lr * cosine_lr(step - 1, plan.epochs * steps, plan.warmup_steps)
-            adam.zero_grad()
-            if stage.rewarded:
-                loss = reward_loss(decoder, seen, rows, material.reward, material.vocabulary, recipe.reward)
-            else:
-                loss = repeat_loss(decoder, seen, rows, recipe.label_smoothing)
-            loss.backward()
-            nn.utils.clip_grad_norm_(decoder.parameters(), plan.clip_norm)
-            adam.step()
-            _average(mean, decoder, min(plan.average, (1 + step) / (10 + step)))
-            total += loss.item()
-            bar.set_description(f"epoch {epoch}: {total / number:.3f}")
-    return total / steps
+def _stage(
+    decoder: CaptionDecoder, loss: Loss, plan: Optimiser, seed: int, states: States, material: _Material, out: Path
+) -> None:
+    """Train through `plan`; after each epoch the weights go to `out` where they are the best so far."""
+
+    def after_epoch(epoch: int, model: nn.Module, loss: float) -> None:
+        assert isinstance(model, CaptionDecoder)
+        cider = validate(model, material.unseen, material.judge, material.vocabulary)
+        tqdm.write(f"{states.folder.name} {epoch}: loss {loss:.3f}; val CIDEr of greedy sentences {cider:.4f}")
+        if cider > _best(out):
+            _write_best(
+                out, model, replace(states.origin, metrics={"val_cider_greedy": cider, "epoch": epoch}), material.vocabulary
+            )
+
+    fit(decoder, loss, material.seen.pictures, plan, seed, states.folder.name, states=states, after_epoch=after_epoch)
+
+
+def _repeating(recipe: CaptionerRecipe, material: _Material) -> Loss:
+    def loss(model: nn.Module, rows: Tensor) -> Tensor:
+        assert isinstance(model, CaptionDecoder)
+        return repeat_loss(model, material.seen, rows.tolist(), recipe.label_smoothing)
+
+    return loss
+
+
+def _rewarded(recipe: CaptionerRecipe, material: _Material) -> Loss:
+    def loss(model: nn.Module, rows: Tensor) -> Tensor:
+        assert isinstance(model, CaptionDecoder)
+        # Without dropout: sentences drawn under other masks than they are judged by are pushed down without end.
+        return reward_loss(model.eval(), material.seen, rows.tolist(), material.reward, material.vocabulary, recipe.reward)
+
+    return loss
 
 
 def repeat_loss(decoder: CaptionDecoder, seen: Captioned, rows: list[int], smoothing: float) -> Tensor:
@@ -149,10 +121,7 @@ def repeat_loss(decoder: CaptionDecoder, seen: Captioned, rows: list[int], smoot
 def reward_loss(
     decoder: CaptionDecoder, seen: Captioned, rows: list[int], reward: CiderReward, vocabulary: Vocabulary, plan: Reward
 ) -> Tensor:
-    """Minus the log-probability of sampled sentences, each times how much better it is than the picture's other samples.
-
-    Without dropout: sentences drawn under other masks than they are judged by are pushed down without end.
-    """
+    """Minus the log-probability of sampled sentences, each times how much better it is than the picture's other samples."""
     cross = decoder.memory(*seen.tokens(rows))
     pictures = torch.arange(len(rows)).repeat_interleave(plan.samples)
     words = write_out(decoder, cross.detach()[:, :, pictures], plan.temperature)
@@ -216,30 +185,19 @@ def _prepare(recipe: CaptionerRecipe, dataset: Dataset, features: FeatureFolder)
     return _Material(vocabulary, seen, unseen, reward, judge)
 
 
-def _stages(recipe: CaptionerRecipe) -> Iterator[_Stage]:
-    yield _Stage(recipe.optimiser, 0, rewarded=False)
-    if recipe.reward.optimiser:
-        yield _Stage(recipe.reward.optimiser, recipe.optimiser.epochs, rewarded=True)
+def _best(out: Path) -> float:
+    """CIDEr of the checkpoint in `out`; below all where there is none yet."""
+    if not (out / "checkpoint.json").exists():
+        return -1.0
+    return float(read_checkpoint(out, "caption").origin.metrics["val_cider_greedy"])
 
 
-def _batches(pictures: int, size: int, seed: int) -> Iterator[list[int]]:
-    order = random.Random(seed).sample(range(pictures), pictures)
-    yield from (order[start : start + size] for start in range(0, pictures, size))
+def _take_best(out: Path, decoder: CaptionDecoder) -> None:
+    weights = read_checkpoint(out, "caption").weights
+    decoder.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
 
 
-@torch.no_grad()
-def _average(mean: nn.Module, decoder: nn.Module, decay: float) -> None:
-    for kept, current in zip(mean.parameters(), decoder.parameters(), strict=True):
-        kept.lerp_(current, 1 - decay)
-
-
-def _take_best(out: Path, *decoders: CaptionDecoder) -> None:
-    weights = {name: torch.from_numpy(array.copy()) for name, array in read_checkpoint(out, "caption").weights.items()}
-    for decoder in decoders:
-        decoder.load_state_dict(weights)
-
-
-def _write_best(out: Path, mean: nn.Module, origin: Origin, vocabulary: Vocabulary) -> None:
+def _write_best(out: Path, decoder: nn.Module, origin: Origin, vocabulary: Vocabulary) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_vocabulary(vocabulary, out / "vocabulary.json")
-    write_checkpoint(Checkpoint(origin, {name: tensor.numpy() for name, tensor in mean.state_dict().items()}), out)
+    write_checkpoint(Checkpoint(origin, {name: tensor.numpy() for name, tensor in decoder.state_dict().items()}), out)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from pellucid.train.loop import fit
 ENOUGH_FOR_SCALE = 8192
 CHUNK = 512
 Tokens = dict[str, NDArray[np.generic]]
+Watch = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,13 @@ def group_of(sample: Sample) -> str:
     return f"ai:{sample.generator}" if sample.label == "ai" else f"real:{sample.source}"
 
 
-def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0, show: bool = True) -> DetectorEnsemble:
-    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views."""
+def train_ensemble(
+    examples: Examples, recipe: DetectorRecipe, members: int = 0, show: bool = True, watch: Watch | None = None
+) -> DetectorEnsemble:
+    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views.
+
+    `watch(name, epoch, mean loss)` hears of every epoch of every head.
+    """
     shape = recipe.head
     template = _head(shape)
     standard = _standardised(template, examples)
@@ -81,7 +88,9 @@ def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0,
         torch.manual_seed(seed)
         head = _head(shape)
         head.mean, head.scale = template.mean.clone(), template.scale.clone()
-        trained = fit(head, loss, len(labels), recipe.optimiser, seed, f"head {member + 1}/{count}" if show else "")
+        told = partial(_tell, watch, f"loss/head {member + 1}") if watch else None
+        named = f"head {member + 1}/{count}" if show else ""
+        trained = fit(head, loss, len(labels), recipe.optimiser, seed, named, after_epoch=told)
         assert isinstance(trained, DetectorHead)
         heads.append(trained)
     return DetectorEnsemble(heads).eval()
@@ -106,6 +115,10 @@ def out_of_fold(examples: Examples, recipe: DetectorRecipe) -> dict[str, NDArray
             rows = {part: array[held_out] for part, array in examples.tokens[view].items()}
             scores[view][held_out] = logits_of(ensemble, rows)
     return scores
+
+
+def _tell(watch: Watch, name: str, epoch: int, _: nn.Module, loss: float) -> None:
+    watch(name, epoch, loss)
 
 
 def _head(shape: Head) -> DetectorHead:

@@ -15,17 +15,22 @@ from pellucid.base.files import write_atomically
 from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_checkpoint
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import open_features
-from pellucid.records.heads import Calibration, QualityRule, Thresholds
+from pellucid.records.heads import ALL, Calibration, QualityRule, Thresholds
 from pellucid.train.balance import sample_weights
 from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
+from pellucid.train.journal import Journal
 from pellucid.train.leave_out import leave_one_out
 from pellucid.train.measure import auc
+from pellucid.train.plots import draw_plots
 from pellucid.train.thresholds import fit_calibration, slice_thresholds
 
 
-def run_detector(recipe: DetectorRecipe, out: Path) -> Path:
-    """The checkpoint folder, with `calibration.json`, `thresholds.json` and the out-of-fold scores beside the weights."""
+def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = None) -> Path:
+    """The checkpoint folder, with `calibration.json`, `thresholds.json` and the out-of-fold scores beside the weights.
+
+    A `journal` is told the loss of every epoch of the heads that ship, and given plots of the out-of-fold scores.
+    """
     dataset = read_dataset(out / "data" / recipe.dataset)
     features = open_features(out / "features")
     everything = dataset.only(*recipe.data.splits).samples
@@ -45,7 +50,11 @@ def run_detector(recipe: DetectorRecipe, out: Path) -> Path:
     if recipe.leave_out:
         metrics["leave_one_generator_out"] = leave_one_out(samples, examples, recipe, recipe.leave_out)
     metrics["out_of_fold_auc"] = {view: auc(examples.labels, scores[view]) for view in scores}
-    ensemble = train_ensemble(examples, recipe)
+    ensemble = train_ensemble(examples, recipe, watch=journal.metric if journal else None)
+    if journal:
+        probability = expit(calibration.a * first + calibration.b)
+        for plot in draw_plots(examples.labels, probability, thresholds.of(ALL).threshold, journal.folder / "plots"):
+            journal.artifact(plot, "plots")
 
     write_atomically(folder / "calibration.json", calibration.model_dump_json(indent=1).encode())
     write_atomically(folder / "thresholds.json", thresholds.model_dump_json(indent=1).encode())

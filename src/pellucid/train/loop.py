@@ -121,6 +121,6 @@ def _backward(model: nn.Module, loss: Loss, batch: Tensor, optimiser: Optimiser,
         weight = len(mine) * workers.count / len(batch)
         with torch.autocast(device, torch.bfloat16, enabled=optimiser.precision == "bf16"):
             value = loss(model, mine if len(mine) else part[:1]) * weight
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         total += value.item()
     return total

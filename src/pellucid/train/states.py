@@ -31,6 +31,11 @@ class States:
     origin: Origin
     every: int = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a whole state to go on from."""
+        return any((folder / "checkpoint.json").exists() for folder in _folders(self.folder))
+
     def is_due(self, steps: int) -> bool:
         return self.every > 0 and steps % self.every == 0
 
@@ -53,11 +58,6 @@ class States:
                 _put(found, model, mean, adam, workers)
                 return int(found.origin.metrics["steps"])
         return 0
-
-    def clear(self) -> None:
-        """Remove all states: the run has ended."""
-        for folder in self.folder.glob("state-*"):
-            shutil.rmtree(folder)
 
     def _write(self, steps: int, tensors: dict[str, Tensor]) -> None:
         folder = self.folder / f"state-{steps:08d}"

@@ -53,7 +53,7 @@ class Alone:
         return tensor
 
     def share(self, tensor: Tensor, like: Tensor) -> Tensor:
-        return tensor
+        return tensor.view_as(like)
 
     def wait(self) -> None:
         return
