@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     )
 
     tracking_url: str | None = Field(
-        None, description="MLflow server or database for training runs; `none` keeps journals only; SQLite under `--out` if not set."
+        None,
+        description="MLflow server or database for training runs; `none` keeps journals only; SQLite under `--out` if not set.",
     )
 
     log_level: Level = Field("info", description="Least severe lines that are logged.")

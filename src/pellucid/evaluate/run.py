@@ -22,6 +22,33 @@ from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
 from pellucid.evaluate.heatmap import evaluate_heatmap
 from pellucid.evaluate.judge import Judged, embeddings, judge_split
+from pellucid.evaluate.parity import evaluate_parity
+from pellucid.evaluate.recipe import EvaluationRecipe
+from pellucid.evaluate.report import write_report
+from pellucid.evaluate.tags import evaluate_tags
+from pellucid.records.checkpoint import git_commit
+from pellucid.records.dataset import TEST_SPLITS, Dataset, read_dataset
+from pellucid.records.evaluation import Evaluation, write_evaluation
+from pellucid.records.features import FeatureFolder
+from pellucid.records.recipe import load_recipe
+from pellucid.runtime.bundle import LoadedBundle
+from pellucid.runtime.features import feature_key
+
+
+def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) -> Path:
+    """The evaluation's folder with `evaluation.json`, `report.md` and plots.
+
+    Raises `ConfigError` where a test split is asked for without `final`, or a second time.
+    """
+    what = load_recipe(recipe, EvaluationRecipe)
+    folder = roots.get("bundle") or out / "bundles" / what.bundle
+    bundle = LoadedBundle.open(folder)
+    to = out / "evaluations" / f"{what.name}-{bundle.head.id[:12]}{'-final' if final else ''}"
+    _check_splits(what, to, final)
+    features = FeatureFolder(out / "features", feature_key(folder / "encoder.onnx", bundle.head.views)).open()
+    sections: dict[str, Any] = {}
+    judged: dict[str, Judged] = {}
+    if what.detection:
         judged = _judge_all(bundle, what, features, out)
         sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
         sections["controls"] = _controls(bundle, what, judged, features, out)

@@ -57,7 +57,7 @@ def merged(first: Evaluation, others: Sequence[Evaluation]) -> Evaluation:
 
 def _check_alike(first: Evaluation, other: Evaluation) -> None:
     if other.bundle != first.bundle:
-        raise DataError(f"{other.name} is an evaluation of {other.bundle}, {first.name} of {first.bundle}; give those of one bundle")
+        raise DataError(f"{other.name} is an evaluation of {other.bundle}, {first.name} of {first.bundle}; not of one bundle")
     shared = sorted(other.datasets.keys() & first.datasets.keys())
     if differing := [name for name in shared if other.datasets[name] != first.datasets[name]]:
         raise DataError(f"{', '.join(differing)} changed between {first.name} and {other.name}; evaluate again")
