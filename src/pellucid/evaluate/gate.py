@@ -24,7 +24,7 @@ from pellucid.evaluate.gate_rules import calibration, controls, domains, expecta
 from pellucid.evaluate.run import machine
 from pellucid.records.bundle import HEAD, read_bundle
 from pellucid.records.checkpoint import git_commit
-from pellucid.records.evaluation import Evaluation, merged, read_evaluation
+from pellucid.records.evaluation import Evaluation, merged, read_evaluation, write_evaluation
 from pellucid.records.gate import Finding, GateRecord, Parties, write_gate
 
 ON_RECORDS = (floors, texts, domains, calibration, formats, controls, parity, expectations)
@@ -52,7 +52,7 @@ def case(
 
 
 def run_gate(asked: Case) -> tuple[GateRecord, Path]:
-    """The decision and the folder with `gate.json` and `gate.md`.
+    """The decision and the folder with `gate.json`, `gate.md` and the evaluation it rests on.
 
     Raises `ConfigError` for a wrong policy and `DataError` for a file that is no evaluation.
     """
@@ -72,6 +72,7 @@ def run_gate(asked: Case) -> tuple[GateRecord, Path]:
         machine=machine(), git_commit=git_commit(),
     ).sealed()  # fmt: skip
     folder = asked.out / "gates" / f"{candidate.bundle.replace('@', '-')}-{record.seal[:8]}"
+    write_evaluation(candidate, folder / "evaluation.json")
     write_gate(record, folder / "gate.json")
     write_atomically(folder / "gate.md", gate_report(record).encode())
     return record, folder

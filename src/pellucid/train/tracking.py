@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -104,17 +103,42 @@ def sync(folders: Sequence[Path], url: str) -> int:
     waiting = [folder for folder in folders if url != OFF and next(events(folder, _sent(folder, url)["offset"]), None)]
     if not waiting:
         return 0
-    _check_reachable(url)
-    # A server that dies in the middle of a call is noticed in seconds, not in MLflow's quarter of an hour.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    reach(url)
+    client = client_of(url)
     from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
 
     try:
-        return sum(_send(folder, MlflowClient(url), url) for folder in waiting)
+        return sum(_send(folder, client, url) for folder in waiting)
     except (MlflowException, OSError) as error:
         raise Unavailable(f"the tracking store at {url} failed: {str(error).splitlines()[0]}") from error
+
+
+def client_of(url: str) -> Any:
+    """MLflow's client. A server that dies in the middle of a call is noticed in seconds, not in a quarter of an hour."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(url)
+
+
+def reach(url: str) -> None:
+    """Raises `Unavailable` where `url` is a server that does not answer."""
+    if not url.startswith("http"):
+        return
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_S):  # noqa: S310 - the site's own setting
+            return
+    except OSError as error:
+        raise Unavailable(f"no tracking server answers at {url} ({error})") from error
+
+
+def experiment_of(client: Any, name: str, url: str, out: Path) -> str:
+    """The experiment's id, made where it is not there; beside a local database artifacts lie in `out/mlartifacts`."""
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    place = None if url.startswith("http") else (out / "mlartifacts").resolve().as_uri()
+    return str(client.create_experiment(name, artifact_location=place))
 
 
 def _send(folder: Path, client: Any, url: str) -> int:
@@ -133,19 +157,12 @@ def _send(folder: Path, client: Any, url: str) -> int:
 
 def _run_of(folder: Path, client: Any, url: str, start: Event) -> str:
     """The run of this journal: the one that has its name already (an answer may have been lost), or a new one."""
-    experiment = _experiment(client, f"pellucid-{start['kind']}", url, folder.parents[1])
+    experiment = experiment_of(client, f"pellucid-{start['kind']}", url, folder.parents[1])
     known = client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{folder.name}'", max_results=1)
     if known:
         return str(known[0].info.run_id)
     tags = {**start["tags"], JOURNAL_TAG: folder.name}
     return str(client.create_run(experiment, start["at_ms"], tags, start["name"]).info.run_id)
-
-
-def _experiment(client: Any, name: str, url: str, out: Path) -> str:
-    if found := client.get_experiment_by_name(name):
-        return str(found.experiment_id)
-    place = None if url.startswith("http") else (out / "mlartifacts").resolve().as_uri()
-    return str(client.create_experiment(name, artifact_location=place))
 
 
 def _deliver(folder: Path, client: Any, run: str, some: Sequence[Event]) -> None:
@@ -175,13 +192,3 @@ def _remember(folder: Path, url: str, state: dict[str, Any]) -> None:
     path = folder / STATE
     known = json.loads(path.read_bytes()) if path.exists() else {}
     write_atomically(path, json.dumps({**known, url: state}, indent=1).encode())
-
-
-def _check_reachable(url: str) -> None:
-    if not url.startswith("http"):
-        return
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_S):  # noqa: S310 - the site's own setting
-            return
-    except (urllib.error.URLError, OSError) as error:
-        raise Unavailable(f"no tracking server answers at {url} ({error})") from error
