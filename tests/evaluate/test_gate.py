@@ -1,4 +1,4 @@
-"""The gate refuses what it should: five bad candidates, trained, exported and evaluated for real, each by the rule meant for it."""
+"""The gate refuses what it should: five bad candidates, made and evaluated for real, each by the rule meant for it."""
 
 from __future__ import annotations
 
