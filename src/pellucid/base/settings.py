@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
     )
 
+    tracking_url: str | None = Field(
+        None,
+        description="MLflow server or database for training runs; `none` keeps journals only; SQLite under `--out` if not set.",
+    )
+
     log_level: Level = Field("info", description="Least severe lines that are logged.")
     log_format: Literal["plain", "json"] = Field("plain", description="Log lines for people or for machines.")
 

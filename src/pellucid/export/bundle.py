@@ -63,6 +63,9 @@ def _export_heads(
 ) -> None:
     data, detector = out / "data" / recipe.dataset, out / "checkpoints" / recipe.detector
     export_detector(checkpoints["detector"], folder / "detector.onnx")
+    reference = out / "float32" / recipe.name
+    reference.mkdir(parents=True, exist_ok=True)
+    export_detector(checkpoints["detector"], reference / "detector.onnx", "float32")
     for name in ("calibration.json", "thresholds.json"):
         shutil.copyfile(detector / name, folder / name)
     rule = np.load(data / "domain_rule.npz", allow_pickle=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from pellucid.train.workers import whole_weights
 ENOUGH_FOR_SCALE = 8192
 CHUNK = 512
 Tokens = dict[str, NDArray[np.generic]]
+Watch = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,17 @@ class _Judge(nn.Module):
 
 
 def train_ensemble(
-    examples: Examples, recipe: DetectorRecipe, members: int = 0, show: bool = True, by: By = HERE
+    examples: Examples,
+    recipe: DetectorRecipe,
+    members: int = 0,
+    show: bool = True,
+    by: By = HERE,
+    watch: Watch | None = None,
 ) -> DetectorEnsemble:
-    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views."""
+    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views.
+
+    `watch(name, epoch, mean loss)` hears of every epoch of every head, in the first worker.
+    """
     template = _head(recipe.head)
     standard = _standardised(template, examples)
     labels = torch.from_numpy(np.tile(examples.labels, len(examples.views))).float()
@@ -98,8 +108,9 @@ def train_ensemble(
         head.mean, head.scale = template.mean.clone(), template.scale.clone()
         one = by.part(f"head-{member}")
         title = f"head {member + 1}/{count}" if show else ""
+        told = partial(_tell, watch, by.workers.rank, f"loss/head {member + 1}") if watch else None
         judge = _Judge(head).to(device)
-        fit(judge, loss, len(labels), recipe.optimiser, seed, title, states=one.states, workers=one.workers)
+        fit(judge, loss, len(labels), recipe.optimiser, seed, title, states=one.states, workers=one.workers, after_epoch=told)
         heads.append(_head(recipe.head))
         heads[-1].load_state_dict(named(whole_weights(judge, one.workers), "head."))
     return DetectorEnsemble(heads).eval()
@@ -133,6 +144,11 @@ def fold_scores(
         ensemble = train_ensemble(rest, recipe, recipe.calibration.members, show, by.part(f"fold-{fold}"))
         unseen = examples.only(held_out)
         yield held_out, {view: logits_of(ensemble, unseen.tokens[view]) for view in examples.views}
+
+
+def _tell(watch: Watch, rank: int, name: str, epoch: int, _: nn.Module, loss: float) -> None:
+    if rank == 0:
+        watch(name, epoch, loss)
 
 
 def _head(shape: Head) -> DetectorHead:

@@ -10,26 +10,30 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pellucid.base.files import write_atomically
 from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_checkpoint
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import open_features
-from pellucid.records.heads import Calibration, QualityRule, Thresholds
+from pellucid.records.heads import ALL, Calibration, QualityRule, Thresholds
 from pellucid.train.balance import sample_weights
 from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
+from pellucid.train.journal import Journal
 from pellucid.train.leave_out import leave_one_out
 from pellucid.train.measure import auc
+from pellucid.train.plots import draw_plots
 from pellucid.train.states import By, States
 from pellucid.train.thresholds import fit_calibration, slice_thresholds
 from pellucid.train.workers import ALONE, Workers
 
 
-def run_detector(recipe: DetectorRecipe, out: Path, workers: Workers = ALONE) -> Path:
+def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = None, workers: Workers = ALONE) -> Path:
     """The checkpoint folder, with `calibration.json`, `thresholds.json` and the out-of-fold scores beside the weights.
 
-    Every worker runs all of it and the first one writes. With a `distribution` in the recipe, states are kept on the way.
+    A `journal` is told the loss of every epoch of the heads that ship, and given plots of the out-of-fold scores. Every
+    worker runs all of it and the first one writes. With a `distribution` in the recipe, states are kept on the way.
     """
     dataset = read_dataset(out / "data" / recipe.dataset)
     features = open_features(out / "features")
@@ -52,7 +56,7 @@ def run_detector(recipe: DetectorRecipe, out: Path, workers: Workers = ALONE) ->
     if recipe.leave_out:
         metrics["leave_one_generator_out"] = leave_one_out(samples, examples, recipe, recipe.leave_out, by)
     metrics["out_of_fold_auc"] = {view: auc(examples.labels, scores[view]) for view in scores}
-    ensemble = train_ensemble(examples, recipe, by=by.part("all"))
+    ensemble = train_ensemble(examples, recipe, by=by.part("all"), watch=journal.metric if journal else None)
 
     if workers.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +67,10 @@ def run_detector(recipe: DetectorRecipe, out: Path, workers: Workers = ALONE) ->
         write_checkpoint(Checkpoint(replace(origin, metrics=metrics), arrays), folder)
         if keeps:
             keeps.clear()
+        if journal:
+            probability = expit(calibration.a * first + calibration.b)
+            for plot in draw_plots(examples.labels, probability, thresholds.of(ALL).threshold, journal.folder / "plots"):
+                journal.artifact(plot, "plots")
     return folder
 
 
@@ -84,7 +92,7 @@ def _thresholds(
     quality, rule = QualityRule(), recipe.verdict
     slices = [f"{sample.domain}/{quality.of(sample.width, sample.height)}" for sample in samples]
     real = np.flatnonzero(~examples.labels)
-    probabilities = 1 / (1 + np.exp(-(calibration.a * logits[real] + calibration.b)))
+    probabilities = expit(calibration.a * logits[real] + calibration.b)
     found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
     return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 

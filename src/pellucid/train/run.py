@@ -1,18 +1,26 @@
-"""`pellucid train RECIPE`: one door for every kind of model; the recipe's `kind` says which."""
+"""`pellucid train RECIPE`: one door for every kind of model; the recipe's `kind` says which.
+
+Its journal (docs/tracking.md) is kept here, around the workers: those that come and go write to one and the same.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pellucid.records.recipe import load_recipe, recipe_kind
 from pellucid.runtime.features import CAPTION_PARTS, DETECTION_PARTS
-from pellucid.train.distribution import Distribution, Launch, Task, launch_here
+from pellucid.train.distribution import Distribution, Launch, launch_here
 from pellucid.train.extraction import extract_lacking
+from pellucid.train.journal import Journal
+from pellucid.train.tracking import record_checkpoint, tracked
 from pellucid.train.workers import Workers
 
 ONE_PROCESS = Distribution()
+# (folder of the journal, worker) → folder of the checkpoint. Workers are sent it, so it is a function that can be imported.
+Work = Callable[[Path, Workers], Path]
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path, on: Literal["local", "ray"] = "local") -> Path | None:
@@ -29,37 +37,45 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, on: Literal["local", "r
 
 
 def train(recipe: Path, roots: dict[str, Path], out: Path, launch: Launch) -> Path:
-    """The same with the workers that `launch` starts."""
-    task, distribution = prepare(recipe, roots, out)
-    return launch(task, distribution)
+    """The same by the workers that `launch` starts."""
+    read, work = prepare(recipe, roots, out)
+    with tracked(out, read) as journal:
+        folder = launch(partial(work, journal.folder), getattr(read, "distribution", None) or ONE_PROCESS)
+        record_checkpoint(journal, folder)
+    return folder
 
 
-def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Task, Distribution]:
-    """What workers are to do, and how many of them; features are extracted here, before any of them starts."""
+def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]:
+    """The recipe as read, and what workers are to do; features are extracted here, before any of them starts."""
     kind = recipe_kind(recipe, ("detector", "caption", "tags"))
     if kind == "detector":
         from pellucid.train.detector_recipe import DetectorRecipe
-        from pellucid.train.detector_run import run_detector
 
         detector = load_recipe(recipe, DetectorRecipe)
         extract_lacking(out, detector.dataset, detector.data.views, DETECTION_PARTS, detector.data.splits)
-        return partial(run_detector, detector, out), detector.distribution or ONE_PROCESS
+        return detector, partial(_detector, detector, out)
     if kind == "caption":
         from pellucid.train.caption import run_caption
         from pellucid.train.caption_recipe import CaptionerRecipe
 
         captioner = load_recipe(recipe, CaptionerRecipe)
         extract_lacking(out, captioner.dataset, [captioner.data.view], CAPTION_PARTS)
-        return partial(_alone, partial(run_caption, captioner, out)), ONE_PROCESS
+        return captioner, partial(_alone, partial(run_caption, captioner, out))
     from pellucid.train.tags import run_tags
     from pellucid.train.tags_recipe import TagsRecipe
 
     tags = load_recipe(recipe, TagsRecipe)
     extract_lacking(out, tags.dataset, [tags.data.view], CAPTION_PARTS)
-    return partial(_alone, partial(run_tags, tags, roots, out)), ONE_PROCESS
+    return tags, partial(_alone, partial(run_tags, tags, roots, out))
 
 
-def _alone(work: partial[Path], workers: Workers) -> Path:
-    """Runs that know of no workers."""
-    assert workers.count == 1
+def _detector(recipe: Any, out: Path, journal: Path, workers: Workers) -> Path:
+    from pellucid.train.detector_run import run_detector
+
+    return run_detector(recipe, out, Journal(journal), workers)
+
+
+def _alone(work: partial[Path], journal: Path, workers: Workers) -> Path:
+    """Runs that know of no workers, nor of a journal."""
+    assert workers.count == 1, journal
     return work()
