@@ -19,6 +19,7 @@ from pellucid.base.errors import ConfigError, PellucidError
 from pellucid.cli_parts import (
     BundleArgument,
     BundleOption,
+    On,
     Out,
     RecipeArgument,
     Roots,

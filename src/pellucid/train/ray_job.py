@@ -40,7 +40,10 @@ def submit(stage: str, recipe: Path, roots: dict[str, Path], out: Path, **option
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pellucid-") as parcel:
         _pack(Path(parcel), stage, recipe, roots, out, options)
-        travels = {"working_dir": parcel, "py_modules": [str(Path(pellucid.__file__).parent)], "excludes": LEFT_OUT}
+        package = str(Path(pellucid.__file__).parent)
+        # Lines of several workers that differ in a number only are all shown.
+        shown = {"RAY_DEDUP_LOGS": "0"}
+        travels = {"working_dir": parcel, "py_modules": [package], "excludes": LEFT_OUT, "env_vars": shown}
         try:
             client = JobSubmissionClient(address)
             client.submit_job(entrypoint=ENTRYPOINT, submission_id=job, runtime_env=travels)

@@ -4,8 +4,9 @@
     OUT/tuning/NAME/trials.md     the same as a table, best first
     OUT/tuning/NAME/best.toml     the recipe with the best values and without `[search]`, its comments kept: train it next
 
-The first trial is the recipe as it stands, so that the table says what the search has gained. A round is what the recipe's
-kind says it is (`search.py`); ASHA (arXiv 1810.05934) lets the better half of the trials go on after rounds 1, 2, 4 …
+The first trial is the recipe as it stands, so that the table says what the search has gained; each is a run of the tracking
+store, too. A round is what the recipe's kind says it is (`search.py`); ASHA (arXiv 1810.05934) lets the better half of the
+trials go on after rounds 1, 2, 4 …
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from pellucid.runtime.features import DETECTION_PARTS
 from pellucid.train.extraction import extract_lacking
 from pellucid.train.ray_job import submit
 from pellucid.train.search import ROUNDS, Between, Choice, Search, own_values, vary
+from pellucid.train.tracking import tracked
 
 HALF = 2
 MOST_ROUNDS = 1000
@@ -83,10 +85,10 @@ def tune(recipe: Path, out: Path, trials: int) -> Path:
     done = sorted((_told(result) for result in found if result.metrics), key=lambda trial: (trial.ended_early, -trial.score))
     if not done:
         raise TrainingFailed(f"no trial came to an end: {next(iter(found.errors), 'none was started')}")
-    best = done[0]
+    _record(done, read, out)
     write_atomically(folder / "trials.json", json.dumps([asdict(trial) for trial in done], indent=1).encode())
     write_atomically(folder / "trials.md", table(done, own).encode())
-    write_atomically(folder / "best.toml", with_values(recipe.read_text(), best.values, f"{read.name}-best").encode())
+    write_atomically(folder / "best.toml", with_values(recipe.read_text(), done[0].values, f"{read.name}-best").encode())
     return folder
 
 
@@ -122,6 +124,15 @@ def with_values(text: str, values: dict[str, Any], name: str) -> str:
             inner = inner.setdefault(part, tomlkit.table())
         inner[field] = value
     return tomlkit.dumps(tree)
+
+
+def _record(trials: Sequence[Trial], recipe: Any, out: Path) -> None:
+    """Each trial as a run of its own, under the recipe's name and its rank."""
+    for rank, trial in enumerate(trials, start=1):
+        tried = vary(recipe, trial.values).model_copy(update={"name": f"{recipe.name}-trial-{rank}"})
+        with tracked(out, tried) as journal:
+            for step, score in enumerate(trial.scores):
+                journal.metric("score", step, score)
 
 
 def _read(path: Path) -> tuple[str, Any]:
