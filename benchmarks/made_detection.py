@@ -65,5 +65,6 @@ def _sample(row: int) -> Sample:
     name, ai = f"{row:06d}", row % 2 == 0
     return Sample(
         id=name, root="none", path=name, sha256=name, split="train", source=f"source-{row // 2 % 2}", licence="CC0-1.0",
-        label="ai" if ai else "real", generator=f"generator-{row // 2 % 2}" if ai else None, domain="photo", width=512, height=512,
+        label="ai" if ai else "real", generator=f"generator-{row // 2 % 2}" if ai else None, domain="photo",
+        width=512, height=512,
     )  # fmt: skip

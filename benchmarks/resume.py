@@ -54,10 +54,10 @@ def main() -> int:
     parser.add_argument("--on", nargs="+", choices=("local", "ray"), default=["local"])
     parser.add_argument("--strategy", nargs="+", choices=("ddp", "fsdp2"), default=["ddp", "fsdp2"])
     asked = parser.parse_args()
-    print(
-        "| where | strategy | killed after step | went on after step | weights | weights undisturbed | |\n|---|---|---|---|---|---|---|"
-    )
-    return int(not all([line for on in asked.on for line in rows(on, asked.strategy)]))
+    print("| where | strategy | killed after step | went on after step | weights | weights undisturbed | |")
+    print("|---|---|---|---|---|---|---|")
+    held = [same for on in asked.on for same in rows(on, asked.strategy)]
+    return int(not all(held))
 
 
 def rows(on: str, strategies: list[str]) -> Iterator[bool]:
