@@ -33,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.made_detection import RECIPE, make
 
 BIN = Path(sys.executable).parent
+PELLUCID = [sys.executable, "-c", "from pellucid.cli import main; main()"]
+SOURCE = Path(__file__).parents[1] / "src"
 STEPS_AN_EPOCH = 30
 STATE_STEPS = 4
 START_S = 600
@@ -77,7 +79,7 @@ def train(out: Path, strategy: str, on: str, environment: dict[str, str], distur
     make(out)
     recipe = out / "made.toml"
     recipe.write_text(f'{RECIPE}\n[distribution]\nstrategy = "{strategy}"\nworkers = 2\nstate_steps = {STATE_STEPS}\n')
-    command = [str(BIN / "pellucid"), "train", str(recipe), "--out", str(out), "--on", on]
+    command = [*PELLUCID, "train", str(recipe), "--out", str(out), "--on", on]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
@@ -107,7 +109,12 @@ def _kill_one(out: Path, lines: list[str], process: subprocess.Popen[str]) -> in
 @contextmanager
 def cluster(on: str) -> Iterator[dict[str, str]]:
     """The environment of a run; for `ray`, of one beside a Ray head that lives as long as the block."""
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(SOURCE),
+        "OMP_NUM_THREADS": "1",
+    }
     if on == "local":
         yield environment
         return

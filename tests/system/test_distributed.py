@@ -15,7 +15,7 @@ pytest.importorskip("ray", reason="needs the extra `train`")
 import tomllib
 
 from benchmarks.made_detection import RECIPE, make
-from benchmarks.resume import BIN, cluster
+from benchmarks.resume import PELLUCID, cluster
 
 from pellucid.train.detector_recipe import DetectorRecipe
 
@@ -34,7 +34,7 @@ def ray_environment() -> Iterator[dict[str, str]]:
 
 
 def pellucid(*words: object, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(BIN / "pellucid"), *map(str, words)], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run([*PELLUCID, *map(str, words)], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("on", ["local", "ray"])

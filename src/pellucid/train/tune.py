@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import ray
-import tomlkit
 from ray import tune as ray_tune
 from ray.tune import RunConfig, TuneConfig, Tuner
 from ray.tune.schedulers import ASHAScheduler
@@ -34,23 +33,10 @@ from pellucid.train.extraction import extract_lacking
 from pellucid.train.ray_job import submit
 from pellucid.train.search import ROUNDS, Between, Choice, Search, own_values, vary
 from pellucid.train.tracking import tracked
+from pellucid.train.trials import Trial, table, with_values
 
 HALF = 2
 MOST_ROUNDS = 1000
-
-
-@dataclass(frozen=True)
-class Trial:
-    """`scores` by round; the last one counts. One that was `ended_early` fell behind others after as many rounds."""
-
-    values: dict[str, Any]
-    scores: tuple[float, ...]
-    seconds: float
-    ended_early: bool
-
-    @property
-    def score(self) -> float:
-        return self.scores[-1]
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path, trials: int, on: Literal["local", "ray"] = "local") -> Path | None:
@@ -98,34 +84,6 @@ def _told(result: Any) -> Trial:
     return Trial(dict(result.config), scores, round(last["time_total_s"], 1), not last["last"])
 
 
-def table(trials: Sequence[Trial], own: dict[str, Any]) -> str:
-    """Markdown, in the order given; the recipe's own values are marked."""
-    places = list(own)
-    lines = [
-        f"| {' | '.join(f'`{place}`' for place in places)} | score | rounds | seconds | |",
-        "|" + "---|" * (len(places) + 4),
-    ]
-    for trial in trials:
-        values = " | ".join(_short(trial.values[place]) for place in places)
-        notes = [note for note, holds in (("as the recipe", trial.values == own), ("ended early", trial.ended_early)) if holds]
-        lines.append(f"| {values} | {trial.score:.4f} | {len(trial.scores)} | {trial.seconds:.1f} | {', '.join(notes)} |")
-    return "\n".join(lines) + "\n"
-
-
-def with_values(text: str, values: dict[str, Any], name: str) -> str:
-    """The recipe `text` with `values` at their places, named `name`, without its search; comments stay."""
-    tree = tomlkit.parse(text)
-    tree["name"] = name
-    tree.pop("search", None)
-    for place, value in values.items():
-        *tables, field = place.split(".")
-        inner: Any = tree
-        for part in tables:
-            inner = inner.setdefault(part, tomlkit.table())
-        inner[field] = value
-    return tomlkit.dumps(tree)
-
-
 def _record(trials: Sequence[Trial], recipe: Any, out: Path) -> None:
     """Each trial as a run of its own, under the recipe's name and its rank."""
     for rank, trial in enumerate(trials, start=1):
@@ -167,7 +125,3 @@ def _trial(config: dict[str, Any], kind: str, recipe: Any, out: Path) -> None:
             ray_tune.report({"score": late, "last": False})
         late = score
     ray_tune.report({"score": late, "last": True})
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
