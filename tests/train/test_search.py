@@ -50,7 +50,9 @@ def test_a_place_or_value_that_cannot_be_is_refused(tmp_path: Path, values: dict
 
 
 @pytest.mark.parametrize(("space", "says"), [
-    ("{ low = 2, high = 1 }", "low < high"), ("{ low = 0, high = 1, log = true }", "more than 0"), ("{ choices = [] }", "at least 1"),
+    ("{ low = 2, high = 1 }", "low < high"),
+    ("{ low = 0, high = 1, log = true }", "more than 0"),
+    ("{ choices = [] }", "at least 1"),
 ])  # fmt: skip
 def test_a_space_that_cannot_be_drawn_from_is_refused(tmp_path: Path, space: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
