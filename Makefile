@@ -14,7 +14,7 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve install test check fix lint types imports bench proof bundle ship wheel clean
+.PHONY: help serve install test system check fix lint types imports bench proof bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -25,6 +25,10 @@ serve: $(VENV)/plain.stamp ## set up the torch-free service and start it on 127.
 
 test: check ## set up everything, then lint, types, imports and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+# Ray makes a token of its own where none is set; the tests bring theirs. See docs/distributed.md.
+system: $(VENV)/dev.stamp ## after `make test`: workers killed and resumed, a Ray cluster, a search; minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system tests/system
 
 check: lint types imports ## lint, spelling, types, import contracts, dependencies
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "src" / "pellucid").rglob("*.py"))
 MAX_LINES = 250
-TRAINING_LIBRARIES = ("torch", "transformers", "sklearn", "nncf", "onnx", "scipy", "matplotlib")
+TRAINING_LIBRARIES = ("torch", "transformers", "sklearn", "nncf", "onnx", "ray", "scipy", "matplotlib", "mlflow")
 
 # Written so that these lines do not match themselves.
 REGISTRY_HOSTS = re.compile(r"pypi\.o[r]g|python[h]osted|npm[j]s\.|deb\.debian\.o[r]g|debian\.o[r]g/debian")

@@ -28,6 +28,7 @@ from pellucid.records.bundle import (
     TagSet,
     Thresholds,
     ViewSpec,
+    read_bundle,
     write_bundle,
 )  # fmt: skip
 from pellucid.records.report import Budget
@@ -70,6 +71,14 @@ def make_tiny_bundle(folder: Path, without: Sequence[str] = (), thresholds: Thre
     origin = Origin(licence="Apache-2.0", source="made by tests/tiny_bundle.py")
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.parent == folder]
     return write_bundle(folder, head, {name: origin for name in names if name != "bundle.json"})
+
+
+def reseal(folder: Path) -> Bundle:
+    """Write `bundle.json` anew for files that a test has changed."""
+    found = read_bundle(folder)
+    origins = {name: Origin(licence=file.licence, source=file.source) for name, file in found.files.items()}
+    (folder / "bundle.json").unlink()
+    return write_bundle(folder, BundleHead(**{name: getattr(found, name) for name in BundleHead.model_fields}), origins)
 
 
 def _encoder(folder: Path, draw: np.random.Generator) -> None:

@@ -7,7 +7,7 @@ pictures not answered. What a command needs is imported inside it, so that the p
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +16,22 @@ import typer
 
 from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
+from pellucid.cli_parts import (
+    BundleArgument,
+    BundleOption,
+    On,
+    Out,
+    RecipeArgument,
+    Roots,
+    extra_needed,
+    named_folders,
+    recipe_path,
+    show,
+    table,
+)
+from pellucid.cli_release import add_commands
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from pellucid.serve.files import Answer
 
 app = typer.Typer(
@@ -32,16 +44,6 @@ app.add_typer(bundle_app, name="bundle")
 
 SOME_NOT_ANSWERED = 3
 MANY = 2
-
-RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
-Roots = Annotated[
-    list[str] | None, typer.Option("--root", metavar="NAME=FOLDER", help="Where a root named in the recipe lies. Repeatable.")
-]
-Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the result is written.")]
-BundleArgument = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The bundle; the shipped one if not given.")]
-BundleOption = Annotated[
-    Path | None, typer.Option("--bundle", metavar="FOLDER", help="Bundle to use; the shipped one if not given.")
-]
 
 
 def main() -> None:
@@ -116,9 +118,21 @@ def ingest(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) 
 
 
 @app.command()
-def train(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) -> None:
+def train(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs"), on: On = "local") -> None:
     """Train what the recipe says and write a checkpoint."""
-    _run_stage("train", recipe, root, out)
+    _run_stage("train", recipe, root, out, on=on)
+
+
+@app.command()
+def tune(
+    recipe: RecipeArgument,
+    trials: Annotated[int, typer.Option(min=1, help="How many settings are tried, the recipe's own the first.")] = 8,
+    root: Roots = None,
+    out: Out = Path("runs"),
+    on: On = "local",
+) -> None:
+    """Search the recipe's [search] space; writes a table of the trials and the best recipe."""
+    _run_stage("train", recipe, root, out, "tune", trials=trials, on=on)
 
 
 @app.command()
@@ -138,6 +152,9 @@ def evaluate(
     _run_stage("evaluate", recipe, root, out, final=final)
 
 
+add_commands(app)
+
+
 @bundle_app.command("verify")
 def verify_bundle(folder: BundleArgument = None) -> None:
     """Check hashes, schema, licences and sizes. Exit status 1 if anything is wrong."""
@@ -150,7 +167,7 @@ def verify_bundle(folder: BundleArgument = None) -> None:
         bundle = read_bundle(folder)
         typer.echo(f"{bundle.label}: {len(bundle.files)} files, nothing wrong")
         return
-    _print(_table(f"{folder}: {len(faults)} faults", ("file", "problem"), [(fault.file, fault.problem) for fault in faults]))
+    show(table(f"{folder}: {len(faults)} faults", ("file", "problem"), [(fault.file, fault.problem) for fault in faults]))
     raise typer.Exit(1)
 
 
@@ -162,42 +179,22 @@ def show_bundle(folder: BundleArgument = None) -> None:
 
     bundle = read_bundle(folder or shipped("bundle"))
     typer.echo(f"{bundle.label} of {bundle.created}, use: {bundle.use}")
-    _print(_table("parts", ("part", "use"), sorted(bundle.parts.items())))
+    show(table("parts", ("part", "use"), sorted(bundle.parts.items())))
     rows = [(name, f"{file.bytes:,}", file.licence, file.source) for name, file in sorted(bundle.files.items())]
-    _print(_table("files", ("file", "bytes", "licence", "source"), rows))
+    show(table("files", ("file", "bytes", "licence", "source"), rows))
 
 
-def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, **options: Any) -> None:
-    folders = dict(_root(text) for text in roots or [])
-    try:
-        made = import_module(f"pellucid.{stage}.run").run(_recipe(recipe), folders, out, **options)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("pellucid"):
-            raise
-        raise ConfigError(f"`{stage}` needs {error.name}, which is not installed: pip install 'pellucid[train]'") from error
+def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, module: str = "run", **options: Any) -> None:
+    from pellucid.base.logs import configure_logs
+    from pellucid.base.settings import read_settings
+
+    settings = read_settings()
+    configure_logs(settings.log_level, settings.log_format == "json")
+    folders = named_folders(roots)
+    with extra_needed(stage):
+        made = import_module(f"pellucid.{stage}.{module}").run(recipe_path(recipe), folders, out, **options)
     if made is not None:
         typer.echo(made)
-
-
-def _recipe(name: str) -> Path:
-    from pellucid.base.settings import shipped
-
-    path, folder = Path(name), shipped("recipes")
-    if path.is_file():
-        return path
-    if (folder / name).is_file():
-        return folder / name
-    names = ", ".join(sorted(file.name for file in folder.glob("*.toml"))) or "none"
-    raise ConfigError(f"there is no recipe {name}; give the path of a TOML file, or one of the shipped ones: {names}")
-
-
-def _root(text: str) -> tuple[str, Path]:
-    name, sign, folder = text.partition("=")
-    if not (name and sign and folder):
-        raise ConfigError(f"--root is {text!r}; allowed is NAME=FOLDER, as in --root pictures=/data/pictures")
-    if not Path(folder).is_dir():
-        raise ConfigError(f"--root {name}: there is no folder {folder}")
-    return name, Path(folder)
 
 
 def _with_progress(found: Iterator[Answer], total: int) -> Iterator[Answer]:
@@ -220,23 +217,5 @@ def _print_lines(found: Iterator[Answer]) -> int:
 
 def _print_table(found: Iterator[Answer]) -> int:
     answers = list(found)
-    _print(_table(None, ("picture", "verdict", "P(AI)", "caption", "tags", "decision"), [answer.row() for answer in answers]))
+    show(table(None, ("picture", "verdict", "P(AI)", "caption", "tags", "decision"), [answer.row() for answer in answers]))
     return sum(answer.problem is not None for answer in answers)
-
-
-def _table(title: str | None, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=title and escape(title), title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*[escape(cell) for cell in row])
-    return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console().print(table)

@@ -21,6 +21,7 @@ from pellucid.records.checkpoint import read_checkpoint
 from pellucid.records.heads import Calibration, Thresholds, read_json
 from pellucid.records.recipe import load_recipe
 from pellucid.train import image_detector
+from pellucid.train.distribution import Distribution
 from pellucid.train.image_recipe import DistilRecipe, EnsembleRecipe, ImageRecipe
 from pellucid.train.image_run import run_image_detector
 from pellucid.train.image_start import take_start
@@ -64,7 +65,7 @@ def trained(out: Path) -> dict[str, Path]:
 def short() -> ImageRecipe:
     told = load_recipe(Path(str(RECIPES / "resnet50-smoke.toml")), ImageRecipe)
     plan = told.optimiser.model_copy(update={"epochs": 2})
-    return told.model_copy(update={"name": "short", "network": TINY, "optimiser": plan, "keep_every": 3})
+    return told.model_copy(update={"name": "short", "network": TINY, "optimiser": plan, "distribution": Distribution(state_steps=3)})
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -11,8 +11,9 @@
     │   └── Starting, Busy, AnalysisTooSlow
     ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
     ├── BundleError           a bundle is damaged, unlicensed or of an unknown schema
-    └── DataError             a dataset, feature folder or checkpoint is damaged or refused
-        └── LeakError         the guard refused: file facts predict the label
+    ├── DataError             a dataset, feature folder or checkpoint is damaged or refused
+    │   └── LeakError         the guard refused: file facts predict the label
+    └── TrainingFailed        workers died too often, or the cluster's job did not end well
 
 Codes are part of the API: they are never renamed. `docs/errors.md` lists them and a test keeps that list whole.
 """
@@ -162,3 +163,8 @@ class DataError(PellucidError):
 class LeakError(DataError):
     code = "label-leak"
     title = "Facts about the files predict the label"
+
+
+class TrainingFailed(PellucidError):
+    code = "training-failed"
+    title = "The training did not come to its end"

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
     )
 
+    tracking_url: str | None = Field(
+        None,
+        description="MLflow server or database for training runs; `none` keeps journals only; SQLite under `--out` if not set.",
+    )
+
     log_level: Level = Field("info", description="Least severe lines that are logged.")
     log_format: Literal["plain", "json"] = Field("plain", description="Log lines for people or for machines.")
 
@@ -60,6 +65,8 @@ class Settings(BaseSettings):
     max_batch: int = Field(8, ge=1, description="Most views the encoder takes in one pass.")
     batch_wait_ms: float = Field(2.0, ge=0, description="Milliseconds the first view of a batch waits for others.")
     shutdown_grace_s: int = Field(30, ge=0, description="Seconds in which accepted pictures are still answered after SIGTERM.")
+
+    ray_address: str = Field("http://127.0.0.1:8265", description="Dashboard of the Ray cluster that `--on ray` hands jobs to.")
 
     @field_validator("api_keys", mode="before")
     @classmethod

@@ -22,6 +22,7 @@ def measure(judged: Judged, part: DetectionPart, seed: int) -> dict[str, Any]:
     out: dict[str, Any] = {"pictures": {"ai": int(judged.labels.sum()), "real": int((~judged.labels).sum())}}
     out |= {"accused": accused(judged, judged.samples, "source"), "unsure_real": _share(judged, ~judged.labels, "unsure")}
     out["accused_by_domain"] = _by(judged, judged.domains, ~judged.labels, (ACCUSED,))
+    out["accused_by_format"] = _by(judged, _formats(judged), ~judged.labels, (ACCUSED,))
     if judged.labels.any():
         out |= _of_ai(judged)
     if judged.labels.any() and (~judged.labels).any():
@@ -52,6 +53,7 @@ def _of_ai(judged: Judged) -> dict[str, Any]:
         "recall": _share(judged, judged.labels, ACCUSED),
         "unsure_ai": _share(judged, judged.labels, "unsure"),
         "recall_by_generator": _by(judged, generators, judged.labels, (ACCUSED,)),
+        "recall_by_format": _by(judged, _formats(judged), judged.labels, (ACCUSED,)),
     }
 
 
@@ -84,6 +86,10 @@ def _calibration(
         "interval": _pair(interval),
         "brier": _round(brier(labels, scores, prevalence)),
     }
+
+
+def _formats(judged: Judged) -> list[str]:
+    return [sample.format or "?" for sample in judged.samples]
 
 
 def _share(judged: Judged, rows: NDArray[np.bool_], verdict: str) -> dict[str, Any]:

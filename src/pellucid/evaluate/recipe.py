@@ -41,6 +41,14 @@ class HeatmapPart(Recipe):
     pictures: int = Field(gt=0)
 
 
+class ParityPart(Recipe):
+    """So many pictures of one split, half of each label, judged by the served build and by the same weights in float32."""
+
+    dataset: str
+    split: str
+    pictures: int = Field(gt=0)
+
+
 class EvaluationRecipe(Recipe):
     kind: Literal["evaluation"]
     name: str
@@ -50,3 +58,4 @@ class EvaluationRecipe(Recipe):
     captions: CaptionPart | None = None
     tags: CaptionPart | None = None
     heatmap: HeatmapPart | None = None
+    parity: ParityPart | None = None

@@ -20,7 +20,9 @@ Row = Sequence[object]
 BREAKDOWNS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     "Real pictures called generated, by source": lambda one: one["accused"]["by_source"],
     "Real pictures called generated, by domain": lambda one: one["accused_by_domain"],
+    "Real pictures called generated, by file format": lambda one: one.get("accused_by_format", {}),
     "Recall by generator": lambda one: one.get("recall_by_generator", {}),
+    "Recall by file format": lambda one: one.get("recall_by_format", {}),
 }
 
 
@@ -62,7 +64,7 @@ def _lines(record: Evaluation) -> Iterator[str]:
         yield from _detection(record.sections["detection"])
         yield from _by_source(record.sections["detection"])
         yield from _controls(record.sections["controls"])
-    for name in ("captions", "tags", "heatmap"):
+    for name in ("captions", "tags", "heatmap", "parity"):
         if name in record.sections:
             yield f"## {name.capitalize()}"
             yield ""

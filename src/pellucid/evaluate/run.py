@@ -22,6 +22,7 @@ from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
 from pellucid.evaluate.heatmap import evaluate_heatmap
 from pellucid.evaluate.judge import Judged, embeddings, judge_split
+from pellucid.evaluate.parity import evaluate_parity
 from pellucid.evaluate.recipe import EvaluationRecipe
 from pellucid.evaluate.report import write_report
 from pellucid.evaluate.tags import evaluate_tags
@@ -46,10 +47,8 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
     _check_splits(what, to, final)
     features = FeatureFolder(out / "features", feature_key(folder / "encoder.onnx", bundle.head.views)).open()
     sections: dict[str, Any] = {}
-    datasets: dict[str, str] = {}
     judged: dict[str, Judged] = {}
     if what.detection:
-        datasets[what.detection.dataset] = read_dataset(out / "data" / what.detection.dataset).id
         judged = _judge_all(bundle, what, features, out)
         sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
         sections["controls"] = _controls(bundle, what, judged, features, out)
@@ -59,10 +58,14 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
         sections["tags"] = evaluate_tags(bundle, what.tags, features, out, what.seed)
     if what.heatmap:
         sections["heatmap"] = evaluate_heatmap(bundle, what.heatmap, out, what.seed)
+    if what.parity:
+        sections["parity"] = evaluate_parity(bundle, what.parity, out, what.seed)
+    dataset_of = {name: part.dataset for name in sections if (part := getattr(what, name, None))}
+    datasets = {name: read_dataset(out / "data" / name).id for name in sorted(set(dataset_of.values()))}
     record = Evaluation(
         name=what.name, bundle=bundle.head.label, final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets,
-        sections=sections,
+        dataset_of=dataset_of, sections=sections,
     )  # fmt: skip
     write_report(record, judged, to)
     write_evaluation(record, to / "evaluation.json")
@@ -85,7 +88,7 @@ def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
         *(what.tags.sources if what.tags else ()),
     )
     asked = {*(what.detection.splits if what.detection else ()), *(split for _, split in parts)}
-    asked |= {what.heatmap.split} if what.heatmap else set()
+    asked |= {part.split for part in (what.heatmap, what.parity) if part}
     reserved = sorted(asked & set(TEST_SPLITS))
     if reserved and not final:
         raise ConfigError(

@@ -62,6 +62,9 @@ def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
 def _export_heads(recipe: BundleRecipe, dataset: Dataset, roots: dict[str, Path], out: Path, folder: Path) -> None:
     data, detector = out / "data" / recipe.dataset, out / "checkpoints" / recipe.detector
     export_judge(recipe.detector, recipe.variant, out, folder / "detector.onnx")
+    reference = out / "float32" / recipe.name
+    reference.mkdir(parents=True, exist_ok=True)
+    export_judge(recipe.detector, "float32", out, reference / "detector.onnx")
     for name in ("calibration.json", "thresholds.json"):
         shutil.copyfile(detector / name, folder / name)
     rule = np.load(data / "domain_rule.npz", allow_pickle=False)

@@ -23,11 +23,11 @@ from pellucid.records.checkpoint import Checkpoint, read_checkpoint
 
 
 def export_judge(name: str, variant: str, out: Path, path: Path) -> None:
-    """Write `path` from the checkpoint `name`; networks come from `out/variants/NAME` as `variant`. Raises `DataError`."""
+    """Write `path` from the checkpoint `name` as `variant`; networks come from `out/variants/NAME`. Raises `DataError`."""
     checkpoint = read_checkpoint(out / "checkpoints" / name)
     match checkpoint.origin.kind:
         case "detector":
-            export_detector(checkpoint, path)
+            export_detector(checkpoint, path, "float32" if variant == "float32" else "int8")
         case "image-detector":
             shutil.copyfile(_network(name, variant, out), path)
         case "ensemble":

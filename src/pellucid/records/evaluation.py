@@ -6,6 +6,7 @@ Test splits are opened only by `--final`, once for a bundle, and the record keep
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ SCHEMA = 1
 
 
 class Evaluation(BaseModel):
-    """`sections` holds the measures by name (detection, captions, tags, controls); every figure beside its counts."""
+    """`sections` holds the measures by name (detection, captions, tags, controls); every figure beside its counts.
+
+    `datasets` are the ids by name, `dataset_of` says which of them a section was measured on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -31,12 +35,39 @@ class Evaluation(BaseModel):
     machine: str
     git_commit: str
     datasets: dict[str, str]
+    dataset_of: dict[str, str] = {}
     sections: dict[str, Any]
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(evaluation.model_dump(by_alias=True), indent=1).encode())
+
+
+def merged(first: Evaluation, others: Sequence[Evaluation]) -> Evaluation:
+    """`first` with the parts that only `others` measured. Raises `DataError` where one is of another bundle or other data."""
+    for other in others:
+        _check_alike(first, other)
+        names = {**other.sections, **first.sections}
+        sections = {name: _with_parts(other.sections.get(name), first.sections.get(name)) for name in names}
+        named = {"datasets": {**other.datasets, **first.datasets}, "dataset_of": {**other.dataset_of, **first.dataset_of}}
+        first = first.model_copy(update={"sections": sections, **named})
+    return first
+
+
+def _check_alike(first: Evaluation, other: Evaluation) -> None:
+    if other.bundle != first.bundle:
+        raise DataError(f"{other.name} is an evaluation of {other.bundle}, {first.name} of {first.bundle}; not of one bundle")
+    shared = sorted(other.datasets.keys() & first.datasets.keys())
+    if differing := [name for name in shared if other.datasets[name] != first.datasets[name]]:
+        raise DataError(f"{', '.join(differing)} changed between {first.name} and {other.name}; evaluate again")
+
+
+def _with_parts(added: Any, kept: Any) -> Any:
+    """Both sections' parts; what both have is as `kept` has it."""
+    if isinstance(added, dict) and isinstance(kept, dict):
+        return {**added, **kept}
+    return added if kept is None else kept
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,13 +14,17 @@ from torch import Tensor, nn
 from pellucid.nets.detector import TOKEN_DIM, DetectorEnsemble, DetectorHead
 from pellucid.records.dataset import Sample
 from pellucid.records.features import FeatureFolder
+from pellucid.train.average import named
 from pellucid.train.balance import group_folds, sample_weights
 from pellucid.train.detector_recipe import DetectorRecipe, Head
 from pellucid.train.loop import fit
+from pellucid.train.states import HERE, By
+from pellucid.train.workers import whole_weights
 
 ENOUGH_FOR_SCALE = 8192
 CHUNK = 512
 Tokens = dict[str, NDArray[np.generic]]
+Watch = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -59,31 +64,55 @@ def group_of(sample: Sample) -> str:
     return f"ai:{sample.generator}" if sample.label == "ai" else f"real:{sample.source}"
 
 
-def train_ensemble(examples: Examples, recipe: DetectorRecipe, members: int = 0, show: bool = True) -> DetectorEnsemble:
-    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views."""
-    shape = recipe.head
-    template = _head(shape)
+class _Judge(nn.Module):
+    """A head as it is trained, on tokens that are standardised already: what several workers wrap has one `forward`."""
+
+    def __init__(self, head: DetectorHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, standard: Tensor) -> Tensor:
+        return self.head.judge_standard(standard)
+
+
+def train_ensemble(
+    examples: Examples,
+    recipe: DetectorRecipe,
+    members: int = 0,
+    show: bool = True,
+    by: By = HERE,
+    watch: Watch | None = None,
+) -> DetectorEnsemble:
+    """Fit `members` heads (0: as many as the recipe says) on all rows of `examples` in all views.
+
+    `watch(name, epoch, mean loss)` hears of every epoch of every head, in the first worker.
+    """
+    template = _head(recipe.head)
     standard = _standardised(template, examples)
     labels = torch.from_numpy(np.tile(examples.labels, len(examples.views))).float()
     weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
     counts = torch.from_numpy(np.tile(weights, len(examples.views)))
     targets = labels * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
+    device = by.workers.device
 
     def loss(model: nn.Module, rows: Tensor) -> Tensor:
-        assert isinstance(model, DetectorHead)
-        logits = model.judge_standard(standard[:, rows].float())
-        return nn.functional.binary_cross_entropy_with_logits(logits, targets[rows], weight=counts[rows])
+        logits = model(standard[:, rows].to(device).float())
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets[rows].to(device), weight=counts[rows].to(device))
 
     heads = []
-    count = members or shape.members
+    count = members or recipe.head.members
     for member in range(count):
         seed = recipe.seed * 1000 + member
         torch.manual_seed(seed)
-        head = _head(shape)
+        head = _head(recipe.head)
         head.mean, head.scale = template.mean.clone(), template.scale.clone()
-        trained = fit(head, loss, len(labels), recipe.optimiser, seed, f"head {member + 1}/{count}" if show else "")
-        assert isinstance(trained, DetectorHead)
-        heads.append(trained)
+        one = by.part(f"head-{member}")
+        title = f"head {member + 1}/{count}" if show else ""
+        told = partial(_tell, watch, by.workers.rank, f"loss/head {member + 1}") if watch else None
+        judge = _Judge(head).to(device)
+        fit(judge, loss, len(labels), recipe.optimiser, seed, title, states=one.states, workers=one.workers, after_epoch=told)
+        heads.append(_head(recipe.head))
+        heads[-1].load_state_dict(named(whole_weights(judge, one.workers), "head."))
     return DetectorEnsemble(heads).eval()
 
 
@@ -95,17 +124,31 @@ def logits_of(ensemble: DetectorEnsemble, tokens: Mapping[str, NDArray[np.generi
     return torch.cat(chunks).double().numpy()
 
 
-def out_of_fold(examples: Examples, recipe: DetectorRecipe) -> dict[str, NDArray[np.float64]]:
+def out_of_fold(examples: Examples, recipe: DetectorRecipe, by: By = HERE) -> dict[str, NDArray[np.float64]]:
     """view → logits [n], each row scored by heads trained without its source or generator."""
-    folds = group_folds(examples.groups, examples.labels, recipe.calibration.folds)
     scores = {view: np.empty(len(examples.labels)) for view in examples.views}
+    for held_out, logits in fold_scores(examples, recipe, by):
+        for view in examples.views:
+            scores[view][held_out] = logits[view]
+    return scores
+
+
+def fold_scores(
+    examples: Examples, recipe: DetectorRecipe, by: By = HERE, show: bool = True
+) -> Iterator[tuple[NDArray[np.bool_], dict[str, NDArray[np.float64]]]]:
+    """(rows held out [n], view → their logits) of one fold after the other."""
+    folds = group_folds(examples.groups, examples.labels, recipe.calibration.folds)
     for fold in range(recipe.calibration.folds):
         held_out = folds == fold
-        ensemble = train_ensemble(examples.only(~held_out), recipe, recipe.calibration.members)
-        for view in examples.views:
-            rows = {part: array[held_out] for part, array in examples.tokens[view].items()}
-            scores[view][held_out] = logits_of(ensemble, rows)
-    return scores
+        rest = examples.only(~held_out)
+        ensemble = train_ensemble(rest, recipe, recipe.calibration.members, show, by.part(f"fold-{fold}"))
+        unseen = examples.only(held_out)
+        yield held_out, {view: logits_of(ensemble, unseen.tokens[view]) for view in examples.views}
+
+
+def _tell(watch: Watch, rank: int, name: str, epoch: int, _: nn.Module, loss: float) -> None:
+    if rank == 0:
+        watch(name, epoch, loss)
 
 
 def _head(shape: Head) -> DetectorHead:

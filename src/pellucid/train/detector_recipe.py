@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from pellucid.records.recipe import Recipe
+from pellucid.train.distribution import Distribution
 from pellucid.train.loop import Optimiser
+from pellucid.train.search import Search
 
 
 class Data(Recipe):
@@ -78,3 +80,5 @@ class DetectorRecipe(Recipe):
     calibration: Calibration
     verdict: Verdict
     leave_out: LeaveOut | None = None
+    distribution: Distribution | None = None
+    search: Search | None = None

@@ -81,7 +81,7 @@ def run_distil(recipe: DistilRecipe, roots: dict[str, Path], out: Path, workers:
     lessons = [_lessons(dataset.only(*part.splits), recipe, features, out) for dataset, part in material]
     scale = _scale(lessons)
     student = _student(recipe, roots, out)
-    states = States(folder, origin, recipe.keep_every)
+    states = States(folder, origin, recipe.distribution.state_steps)
     trained = _train(student, lessons, scale, recipe, states, workers)
     weights = {name: workers.whole(tensor).detach().cpu().numpy() for name, tensor in trained.state_dict().items()}
     unseen = material[0][0].only(VAL)

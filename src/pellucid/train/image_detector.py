@@ -77,7 +77,7 @@ def train_network(
         of_each = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets[chosen].to(device), reduction="none")
         return (of_each * counts[chosen].to(device)).mean()
 
-    states = States(place.states, place.origin, recipe.keep_every)
+    states = States(place.states, place.origin, recipe.distribution.state_steps)
     trained = fit(
         model.to(device), loss, len(rows), recipe.optimiser, recipe.seed, recipe.name,
         states=states, workers=workers, after_epoch=after_epoch,

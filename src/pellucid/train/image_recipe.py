@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pellucid.nets.image import Network
 from pellucid.records.recipe import Recipe
 from pellucid.train.detector_recipe import Verdict
+from pellucid.train.distribution import Distribution
 from pellucid.train.loop import Optimiser
 
 
@@ -48,14 +49,14 @@ class HeldOut(Recipe):
 
 
 class ImageRecipe(Recipe):
-    """`keep_every` steps a state is kept to go on from, 0: at the end of epochs. `recompute`: see `nets.image.Backbone`."""
+    """`recompute`: see `nets.image.Backbone`; `distribution` also says how often a state is kept to go on from."""
 
     kind: Literal["image-detector"]
     name: str
     dataset: str
     seed: int = 0
     label_smoothing: float = Field(ge=0, lt=0.5)
-    keep_every: int = Field(default=0, ge=0)
+    distribution: Distribution = Distribution()
     recompute: bool = False
     data: ImageData
     network: Network
@@ -93,7 +94,7 @@ class DistilRecipe(Recipe):
     kind: Literal["distil"]
     name: str
     seed: int = 0
-    keep_every: int = Field(default=0, ge=0)
+    distribution: Distribution = Distribution()
     recompute: bool = False
     views: tuple[str, ...] = Field(default=("clean", "augment-1"), min_length=1)
     material: tuple[Material, ...] = Field(min_length=1)

@@ -67,7 +67,8 @@ def fit(
 ) -> nn.Module:
     """Train `model` on row numbers 0..rows-1 shuffled by `seed`; `loss(model, rows [b])` gives their mean, a scalar.
 
-    `after_epoch(epoch, model, mean loss)` sees the averaged weights. Returns the model with these, in evaluation mode.
+    `after_epoch(epoch, model, mean loss)` sees the averaged weights, in every worker. Returns the model with these, in evaluation
+    mode; where weights are shared out, `workers.whole_weights` puts them together.
     Same seed, data, machine and number of workers: same weights, also where `states` made it go on from the middle.
     """
     per_epoch = math.ceil(rows / optimiser.batch)
@@ -79,7 +80,7 @@ def fit(
     steps = optimiser.epochs * per_epoch
     with tqdm(total=steps, initial=done, unit="step", desc=show, disable=not show or workers.rank > 0, leave=False) as bar:
         for epoch in range(done // per_epoch, optimiser.epochs):
-            total = 0.0
+            total, seen = 0.0, 0
             for step, batch in enumerate(_batches(rows, optimiser.batch, seed, epoch), start=epoch * per_epoch):
                 if step < done:
                     continue
@@ -92,14 +93,14 @@ def fit(
                 adam.step()
                 adam.zero_grad()
                 mean.update(model, min(optimiser.average, (2 + step) / (11 + step)))
-                total += value * len(batch)
+                total, seen = total + value * len(batch), seen + len(batch)
                 bar.update()
                 bar.set_postfix(loss=f"{value:.4f}")
                 if states and states.is_due(step + 1) and step + 1 < (epoch + 1) * per_epoch:
                     states.keep(step + 1, model, mean, adam, workers)
             if after_epoch:
                 with mean.inside(model):
-                    after_epoch(epoch, model.eval(), workers.mean(total / rows))
+                    after_epoch(epoch, model.eval(), workers.mean(total / seen))
             if states:
                 states.keep((epoch + 1) * per_epoch, model, mean, adam, workers)
     mean.move_into(model)

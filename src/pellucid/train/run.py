@@ -1,55 +1,107 @@
-"""`pellucid train RECIPE`: one door for every kind of model; the recipe's `kind` says which."""
+"""`pellucid train RECIPE`: one door for every kind of model; the recipe's `kind` says which.
+
+Its journal (docs/tracking.md) is kept here, around the workers: those that come and go write to one and the same.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from pellucid.records.recipe import load_recipe, recipe_kind
 from pellucid.runtime.features import CAPTION_PARTS, DETECTION_PARTS
+from pellucid.train.distribution import Distribution, Launch, launch_here
 from pellucid.train.extraction import extract_lacking
+from pellucid.train.journal import Journal
+from pellucid.train.tracking import record_checkpoint, tracked
+from pellucid.train.workers import Workers
+
+ONE_PROCESS = Distribution()
+# (folder of the journal, worker) → folder of the checkpoint. Workers are sent it, so it is a function that can be imported.
+Work = Callable[[Path, Workers], Path]
 
 
-def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
+def run(recipe: Path, roots: dict[str, Path], out: Path, on: Literal["local", "ray"] = "local") -> Path | None:
     """Train what `recipe` describes from `out/data` and `out/features`, extracted where they lack; the checkpoint's folder.
 
-    Raises `ConfigError` for a wrong recipe and `DataError` for data that lacks or is damaged.
+    On `ray` a job of the cluster does it, which has said the folder itself. Raises `ConfigError` for a wrong recipe,
+    `DataError` for data that lacks or is damaged, `TrainingFailed` where workers or the job were lost.
     """
+    if on == "ray":
+        from pellucid.train.ray_job import submit
+
+        return submit("train", recipe, roots, out)
+    return train(recipe, roots, out, launch_here)
+
+
+def train(recipe: Path, roots: dict[str, Path], out: Path, launch: Launch) -> Path:
+    """The same by the workers that `launch` starts."""
+    read, work = prepare(recipe, roots, out)
+    with tracked(out, read) as journal:
+        folder = launch(partial(work, journal.folder), getattr(read, "distribution", None) or ONE_PROCESS)
+        record_checkpoint(journal, folder)
+    return folder
+
+
+def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]:
+    """The recipe as read, and what workers are to do; features are extracted here, before any of them starts."""
     kind = recipe_kind(recipe, ("detector", "image-detector", "distil", "ensemble", "caption", "tags"))
     if kind in ("image-detector", "distil", "ensemble"):
-        return _run_network(kind, recipe, roots, out)
+        return _network(kind, recipe, roots, out)
     if kind == "detector":
         from pellucid.train.detector_recipe import DetectorRecipe
-        from pellucid.train.detector_run import run_detector
 
         detector = load_recipe(recipe, DetectorRecipe)
         extract_lacking(out, detector.dataset, detector.data.views, DETECTION_PARTS, detector.data.splits)
-        return run_detector(detector, out)
+        return detector, partial(_detector, detector, out)
     if kind == "caption":
         from pellucid.train.caption import run_caption
         from pellucid.train.caption_recipe import CaptionerRecipe
 
         captioner = load_recipe(recipe, CaptionerRecipe)
         extract_lacking(out, captioner.dataset, [captioner.data.view], CAPTION_PARTS)
-        return run_caption(captioner, out)
+        return captioner, partial(_alone, partial(run_caption, captioner, out))
     from pellucid.train.tags import run_tags
     from pellucid.train.tags_recipe import TagsRecipe
 
     tags = load_recipe(recipe, TagsRecipe)
     extract_lacking(out, tags.dataset, [tags.data.view], CAPTION_PARTS)
-    return run_tags(tags, roots, out)
+    return tags, partial(_alone, partial(run_tags, tags, roots, out))
 
 
-def _run_network(kind: str, recipe: Path, roots: dict[str, Path], out: Path) -> Path:
+def _detector(recipe: Any, out: Path, journal: Path, workers: Workers) -> Path:
+    from pellucid.train.detector_run import run_detector
+
+    return run_detector(recipe, out, Journal(journal), workers)
+
+
+def _network(kind: str, recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]:
     from pellucid.train.image_recipe import DistilRecipe, EnsembleRecipe, ImageRecipe
 
     if kind == "image-detector":
         from pellucid.train.image_run import run_image_detector
 
-        return run_image_detector(load_recipe(recipe, ImageRecipe), roots, out)
+        network = load_recipe(recipe, ImageRecipe)
+        return network, partial(_shared, partial(run_image_detector, network, roots, out))
     if kind == "distil":
         from pellucid.train.distil import run_distil
 
-        return run_distil(load_recipe(recipe, DistilRecipe), roots, out)
+        lesson = load_recipe(recipe, DistilRecipe)
+        return lesson, partial(_shared, partial(run_distil, lesson, roots, out))
     from pellucid.train.ensemble import run_ensemble
 
-    return run_ensemble(load_recipe(recipe, EnsembleRecipe), out)
+    ensemble = load_recipe(recipe, EnsembleRecipe)
+    return ensemble, partial(_alone, partial(run_ensemble, ensemble, out))
+
+
+def _shared(work: partial[Path], journal: Path, workers: Workers) -> Path:
+    """Runs that keep no journal of their own: their curve lies in the checkpoint's folder."""
+    return work(workers=workers)
+
+
+def _alone(work: partial[Path], journal: Path, workers: Workers) -> Path:
+    """Runs that know of no workers, nor of a journal."""
+    assert workers.count == 1, journal
+    return work()

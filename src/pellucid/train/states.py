@@ -9,6 +9,7 @@ recipe takes them.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ from torch import Tensor, nn
 from pellucid.base.errors import DataError
 from pellucid.records.checkpoint import Checkpoint, Origin, read_checkpoint, write_checkpoint
 from pellucid.train.average import RunningMean, named
-from pellucid.train.workers import Workers
+from pellucid.train.workers import ALONE, Workers
+
+log = logging.getLogger(__name__)
 
 
 def is_finished(folder: Path, origin: Origin) -> bool:
@@ -64,7 +67,9 @@ class States:
                 found = read_checkpoint(folder, self.origin.kind)
                 self._check(found.origin)
                 _put(found, model, mean, adam, workers)
-                return int(found.origin.metrics["steps"])
+                steps = int(found.origin.metrics["steps"])
+                log.info("going on from a state", extra={"folder": str(folder), "steps": steps})
+                return steps
         return 0
 
     def clear(self) -> None:
@@ -75,10 +80,10 @@ class States:
     def _write(self, steps: int, tensors: dict[str, Tensor]) -> None:
         folder = self.folder / f"state-{steps:08d}"
         making = self.folder / f"making-{steps:08d}"
-        for left in (making, folder):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(making, ignore_errors=True)
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
         write_checkpoint(Checkpoint(replace(self.origin, metrics={"steps": steps}), arrays), making)
+        shutil.rmtree(folder, ignore_errors=True)
         making.rename(folder)
         for older in _folders(self.folder):
             if older != folder:
@@ -89,6 +94,23 @@ class States:
             raise DataError(f"{self.folder} holds a run of another recipe; name another one or remove the folder")
         if found.dataset != self.origin.dataset:
             raise DataError(f"{self.folder} holds a run on dataset {found.dataset}, not {self.origin.dataset}; remove the folder")
+        if found.feature_key != self.origin.feature_key:
+            raise DataError(f"{self.folder} holds a run on other features; remove the folder")
+
+
+@dataclass(frozen=True)
+class By:
+    """By whom a fit is done, and where its states are kept (None: nowhere)."""
+
+    workers: Workers = ALONE
+    states: States | None = None
+
+    def part(self, name: str) -> By:
+        """For one of several fits that the run is made of; one that has ended keeps its last state, and is not done again."""
+        return replace(self, states=self.states and replace(self.states, folder=self.states.folder / name))
+
+
+HERE = By()
 
 
 def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
@@ -114,8 +136,9 @@ def _put(found: Checkpoint, model: nn.Module, mean: RunningMean, adam: torch.opt
     for name, tensor in named(tensors, "adam.").items():
         number, _, part = name.partition(".")
         parameter = parameters[int(number)]
-        like = parameter if tensor.shape == parameter.shape else tensor
-        adam.state[parameter][part] = workers.share(tensor.to(like.device), like).clone()
+        # The count of steps is a number in main memory, whatever the parameter is.
+        like = tensor if part == "step" else parameter
+        adam.state[parameter][part] = workers.share(tensor, like).clone()
 
 
 def _folders(run: Path) -> list[Path]:

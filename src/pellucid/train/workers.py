@@ -1,12 +1,14 @@
 """Who shares a batch: one process, or one of several that each take every n-th row and average their gradients.
 
-The loop knows only this much of distribution; what wraps a model for several processes brings a `Workers` of its own.
+The loop knows only this much of distribution; what wraps a model for several processes brings a `Workers` of its own
+(`process_group.py`).
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -16,6 +18,11 @@ class Workers(Protocol):
 
     @property
     def count(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where this worker's model and batches belong; who makes the model puts it there."""
+        ...
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """What the loss calls in place of `model`; gradients of its backward pass are means over all workers."""
@@ -43,6 +50,9 @@ class Alone:
 
     rank, count = 0, 1
 
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+
     def wrap(self, model: nn.Module) -> nn.Module:
         return model
 
@@ -53,10 +63,15 @@ class Alone:
         return tensor
 
     def share(self, tensor: Tensor, like: Tensor) -> Tensor:
-        return tensor.view_as(like)
+        return tensor.view_as(like).to(like.device)
 
     def wait(self) -> None:
         return
 
 
 ALONE = Alone()
+
+
+def whole_weights(model: nn.Module, workers: Workers) -> dict[str, Tensor]:
+    """The state of a model that `workers` trained, each tensor whole and in main memory. All of them must call it."""
+    return {name: workers.whole(tensor.detach()).cpu() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,76 @@
+"""Did the candidate see its own test? Pictures it was trained on, held against pictures it was evaluated on, by id and content.
+
+Read from what the stages left under `--out`: the checkpoints that the bundle names, the datasets they were trained on (by hash),
+and the dataset of the evaluation. Where one of these is not there, the rule is not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.base.errors import DataError
+from pellucid.evaluate.gate_policy import Limit, PolicyFile
+from pellucid.records.bundle import Bundle
+from pellucid.records.checkpoint import Kind, read_checkpoint
+from pellucid.records.dataset import Sample, read_dataset
+from pellucid.records.evaluation import Evaluation
+from pellucid.records.gate import Finding
+
+# Section of the evaluation → the part of the bundle that it judges.
+JUDGED: Mapping[str, Kind] = {"detection": "detector", "captions": "caption", "tags": "tags"}
+EXAMPLES = 3
+
+
+def leaks(file: PolicyFile, bundle: Bundle, evaluation: Evaluation, out: Path) -> Iterator[Finding]:
+    rule = file.policy.leak
+    if rule is None:
+        return
+    limit = Limit("leak", rule.samples, file.place("leak", "samples"), rule.required)
+    for section, part in JUDGED.items():
+        if section not in evaluation.sections:
+            continue
+        try:
+            trained = trained_on(bundle, part, out)
+            tested = _tested_on(evaluation, section, out)
+        except DataError as error:
+            yield limit.not_measured(section, f"what the {part} was trained and tested on cannot be read: {error.detail}")
+            continue
+        both = [sample.id for sample in tested if sample.id in trained or (sample.sha256 and sample.sha256 in trained)]
+        some = f", as {', '.join(both[:EXAMPLES])}" if both else ""
+        yield limit.at_most(section, len(both), f"{len(both)} of {len(tested):,} tested pictures were trained on{some}")
+
+
+def trained_on(bundle: Bundle, part: Kind, out: Path) -> set[str]:
+    """Ids and content hashes of the pictures from which a part of the bundle learned. Raises `DataError`."""
+    name = bundle.recipe.get(part)
+    if not isinstance(name, str):
+        raise DataError(f"bundle.json does not name the {part} checkpoint")
+    origin = read_checkpoint(out / "checkpoints" / name, part).origin
+    if bundle.data.get(part, origin.dataset) != origin.dataset:
+        raise DataError(f"checkpoint {name} was trained on {origin.dataset}, the bundle's {part} on {bundle.data[part]}")
+    data = read_dataset(out / "data" / str(origin.recipe["dataset"]))
+    if data.id != origin.dataset:
+        raise DataError(f"{origin.recipe['dataset']} is now {data.id}; checkpoint {name} was trained on {origin.dataset}")
+    samples = data.only(*_splits(origin.recipe)).samples
+    return {sample.id for sample in samples} | {sample.sha256 for sample in samples if sample.sha256}
+
+
+def _splits(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """A detector's recipe names its splits; captions and tags learn from `train`."""
+    return tuple(recipe.get("data", {}).get("splits", ("train",)))
+
+
+def _tested_on(evaluation: Evaluation, section: str, out: Path) -> list[Sample]:
+    """Of detection the parts are `split/tier`, of captions and tags `source/split`."""
+    name = evaluation.dataset_of.get(section)
+    if name is None:
+        raise DataError(f"the evaluation does not say which dataset its {section} are of; evaluate again")
+    data = read_dataset(out / "data" / name)
+    if data.id != evaluation.datasets[name]:
+        raise DataError(f"{name} is now {data.id}; the evaluation was on {evaluation.datasets[name]}")
+    parts = {tuple(part.split("/", 1)) for part in evaluation.sections[section]}
+    if section == "detection":
+        return list(data.only(*{split for split, _ in parts}).samples)
+    return [sample for sample in data.samples if (sample.source, sample.split) in parts]
