@@ -64,9 +64,10 @@ def _check_alike(first: Evaluation, other: Evaluation) -> None:
 
 
 def _with_parts(added: Any, kept: Any) -> Any:
-    """Both sections' parts; what both have is as `kept` has it."""
+    """Both sections' parts; what both have is as `kept` has it, but for lists, which are joined."""
     if isinstance(added, dict) and isinstance(kept, dict):
-        return {**added, **kept}
+        both = {name: added[name] + kept[name] for name in added.keys() & kept.keys() if isinstance(added[name], list)}
+        return {**added, **kept, **both}
     return added if kept is None else kept
 
 
