@@ -26,7 +26,7 @@ TRAINED: dict[str, Callable] = {
     "leaked": gate_world.with_leaked_tests,
     "shortcut": gate_world.with_a_format_for_a_label,
 }
-DAMAGED: dict[str, Callable] = {"miscalibrated": gate_world.miscalibrate, "coarse-int8": gate_world.damage_int8}
+DAMAGED: dict[str, Callable] = {"miscalibrated": gate_world.miscalibrate, "wrapped-int8": gate_world.damage_int8}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_good_candidate_passes_and_what_was_not_measured_is_said(world: World)
         ("leaked", "leak", "samples = 0"),
         ("shortcut", "file format", "accused_gap = 0.08"),
         ("miscalibrated", "calibration", "ece = 0.06"),
-        ("coarse-int8", "parity", "auc_lost = 0.01"),
+        ("wrapped-int8", "parity", "auc_lost = 0.01"),
     ],
 )
 def test_a_bad_candidate_is_refused_by_the_rule_meant_for_it(world: World, name: str, rule: str, line: str) -> None:
