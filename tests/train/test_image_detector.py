@@ -65,7 +65,9 @@ def trained(out: Path) -> dict[str, Path]:
 def short() -> ImageRecipe:
     told = load_recipe(Path(str(RECIPES / "resnet50-smoke.toml")), ImageRecipe)
     plan = told.optimiser.model_copy(update={"epochs": 2})
-    return told.model_copy(update={"name": "short", "network": TINY, "optimiser": plan, "distribution": Distribution(state_steps=3)})
+    return told.model_copy(
+        update={"name": "short", "network": TINY, "optimiser": plan, "distribution": Distribution(state_steps=3)}
+    )
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -60,12 +60,12 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
         sections["heatmap"] = evaluate_heatmap(bundle, what.heatmap, out, what.seed)
     if what.parity:
         sections["parity"] = evaluate_parity(bundle, what.parity, out, what.seed)
-    dataset_of = {name: part.dataset for name in sections if (part := getattr(what, name, None))}
-    datasets = {name: read_dataset(out / "data" / name).id for name in sorted(set(dataset_of.values()))}
+    used = sorted({part.dataset for name in sections if (part := getattr(what, name, None))})
+    datasets = {name: read_dataset(out / "data" / name).id for name in used}
     record = Evaluation(
         name=what.name, bundle=bundle.head.label, final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets,
-        dataset_of=dataset_of, sections=sections,
+        sections=sections,
     )  # fmt: skip
     write_report(record, judged, to)
     write_evaluation(record, to / "evaluation.json")

@@ -80,7 +80,7 @@ def run_distil(recipe: DistilRecipe, roots: dict[str, Path], out: Path, workers:
     workers.wait()
     lessons = [_lessons(dataset.only(*part.splits), recipe, features, out) for dataset, part in material]
     scale = _scale(lessons)
-    student = _student(recipe, roots, out)
+    student = _student(recipe, roots, out).to(workers.device)
     states = States(folder, origin, recipe.distribution.state_steps)
     trained = _train(student, lessons, scale, recipe, states, workers)
     weights = {name: workers.whole(tensor).detach().cpu().numpy() for name, tensor in trained.state_dict().items()}
@@ -132,7 +132,7 @@ def _student(recipe: DistilRecipe, roots: dict[str, Path], out: Path) -> Student
     torch.manual_seed(recipe.seed)
     student = Student(recipe.network, EMBEDDING + TOKEN * len(recipe.targets.layers), recipe.recompute)
     take_start(student.backbone, recipe.network, roots, out)
-    return student.to("cuda" if torch.cuda.is_available() else "cpu")
+    return student
 
 
 def _train(

@@ -64,7 +64,7 @@ def train_network(
     torch.manual_seed(recipe.seed)
     model = ImageDetector(recipe.network, recipe.recompute)
     take_start(model.backbone, recipe.network, place.roots, place.out)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = workers.device
     labels = torch.from_numpy(data.labels[rows]).float()
     targets = labels * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
     counts = torch.from_numpy(data.weights(rows, recipe.data.balance_limit))

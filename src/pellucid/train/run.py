@@ -97,7 +97,8 @@ def _network(kind: str, recipe: Path, roots: dict[str, Path], out: Path) -> tupl
 
 
 def _shared(work: partial[Path], journal: Path, workers: Workers) -> Path:
-    """Runs that keep no journal of their own: their curve lies in the checkpoint's folder."""
+    """Runs that write nothing to the journal: their curve lies in the checkpoint's folder."""
+    assert journal.parent.is_dir(), journal
     return work(workers=workers)
 
 

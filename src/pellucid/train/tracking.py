@@ -7,6 +7,7 @@ sent stands beside it, for each store. So a server may be away, die in the middl
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -23,13 +24,14 @@ from pellucid.base.files import write_atomically
 from pellucid.base.settings import read_settings
 from pellucid.records.checkpoint import git_commit
 from pellucid.records.dataset import read_dataset
-from pellucid.train.journal import Event, Journal, events, flat, journals, new_journal
+from pellucid.train.journal import Ending, Event, Journal, events, flat, journals, new_journal
 from pellucid.train.machine_load import sampled
 
 log = logging.getLogger("pellucid.tracking")
 
 OFF = "none"
 STATE = "sent.json"
+LOCK = "sent.lock"
 JOURNAL_TAG = "pellucid.journal"
 BATCH = 500
 LONGEST_PARAM = 6000
@@ -63,13 +65,13 @@ def tracked(out: Path, recipe: Any) -> Iterator[Journal]:
     told = {name: str(value)[:LONGEST_PARAM] for name, value in flat(json.loads(recipe.model_dump_json())).items()}
     dataset = read_dataset(out / "data" / recipe.dataset).id
     journal.start(recipe.name, recipe.kind, told, {"git_commit": git_commit(), "dataset": f"{recipe.dataset}@{dataset}"})
-    ending = "FAILED"
+    ending: Ending = "FAILED"
     try:
         with sampled(journal):
             yield journal
         ending = "FINISHED"
     finally:
-        journal.end("FINISHED" if ending == "FINISHED" else "FAILED")
+        journal.end(ending)
         try_sync(journals(out), url)
 
 
@@ -142,17 +144,24 @@ def experiment_of(client: Any, name: str, url: str, out: Path) -> str:
 
 
 def _send(folder: Path, client: Any, url: str) -> int:
-    state = _sent(folder, url)
-    waiting = list(events(folder, state["offset"]))
-    if not waiting:
-        return 0
-    if not state["run"]:
-        state["run"] = _run_of(folder, client, url, waiting[0][1])
-    for start in range(0, len(waiting), BATCH):
-        some = waiting[start : start + BATCH]
-        _deliver(folder, client, state["run"], [event for _, event in some])
-        _remember(folder, url, {**state, "offset": some[-1][0]})
+    with _alone(folder):
+        state = _sent(folder, url)
+        waiting = list(events(folder, state["offset"]))
+        if waiting and not state["run"]:
+            state["run"] = _run_of(folder, client, url, waiting[0][1])
+        for start in range(0, len(waiting), BATCH):
+            some = waiting[start : start + BATCH]
+            _deliver(folder, client, state["run"], [event for _, event in some])
+            _remember(folder, url, {**state, "offset": some[-1][0]})
     return len(waiting)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One sender a journal at a time, whatever threads and processes there are: two would make two runs."""
+    with (folder / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _run_of(folder: Path, client: Any, url: str, start: Event) -> str:
