@@ -10,21 +10,28 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pellucid.base.errors import ConfigError
+from pellucid.evaluate.behaviour import evaluate_behaviour
 from pellucid.evaluate.captions import evaluate_captions
 from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
+from pellucid.evaluate.expectations import held
+from pellucid.evaluate.failure_modes import evaluate_failure_modes
+from pellucid.evaluate.fairness import evaluate_fairness
 from pellucid.evaluate.heatmap import evaluate_heatmap
 from pellucid.evaluate.judge import Judged, embeddings, judge_split
 from pellucid.evaluate.recipe import DetectionPart, EvaluationRecipe
+from pellucid.evaluate.replay import evaluate_replay
 from pellucid.evaluate.report import write_report
+from pellucid.evaluate.stability import evaluate_stability
 from pellucid.evaluate.tags import evaluate_tags
+from pellucid.evaluate.time_order import evaluate_time_order
 from pellucid.records.checkpoint import git_commit
 from pellucid.records.dataset import TEST_SPLITS, read_dataset
 from pellucid.records.evaluation import Evaluation, write_evaluation
@@ -35,7 +42,7 @@ from pellucid.runtime.features import feature_key
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) -> Path:
-    """The evaluation's folder with `evaluation.json`, `report.md` and plots.
+    """The evaluation's folder with `evaluation.json`, `report.md`, `report.html` and plots.
 
     Raises `ConfigError` where a test split is asked for without `final`, or a second time.
     """
@@ -45,20 +52,17 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
     to = out / "evaluations" / f"{what.name}-{bundle.head.id[:12]}{'-final' if final else ''}"
     _check_splits(what, to, final)
     features = FeatureFolder(out / "features", feature_key(folder / "encoder.onnx", bundle.head.views)).open()
-    sections: dict[str, Any] = {}
     datasets: dict[str, str] = {}
     judged: dict[str, Judged] = {}
+    sections: dict[str, Any] = {}
     if what.detection:
         datasets[what.detection.dataset] = read_dataset(out / "data" / what.detection.dataset).id
         judged = _judge_all(bundle, what.detection, features, out)
         sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
         sections["controls"] = _controls(bundle, what, judged, features, out)
-    if what.captions:
-        sections["captions"] = evaluate_captions(bundle, what.captions, features, out, what.seed)
-    if what.tags:
-        sections["tags"] = evaluate_tags(bundle, what.tags, features, out, what.seed)
-    if what.heatmap:
-        sections["heatmap"] = evaluate_heatmap(bundle, what.heatmap, out, what.seed)
+    sections |= _further(what, bundle, folder, features, out)
+    datasets |= {name: read_dataset(out / "data" / name).id for name in sorted(_datasets(what) - datasets.keys())}
+    sections["expectations"] = held(what.parts, sections)
     record = Evaluation(
         name=what.name, bundle=bundle.head.label, final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(), datasets=datasets,
@@ -79,13 +83,31 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
+def _further(
+    what: EvaluationRecipe, bundle: LoadedBundle, folder: Path, features: FeatureFolder, out: Path
+) -> dict[str, dict[str, Any]]:
+    """Every section beside detection, in the order of the recipe's fields; those that the recipe lacks are left out."""
+    seed = what.seed
+    made: dict[str, Callable[[Any], dict[str, Any]]] = {
+        "captions": lambda part: evaluate_captions(bundle, part, features, out, seed),
+        "tags": lambda part: evaluate_tags(bundle, part, features, out, seed),
+        "heatmap": lambda part: evaluate_heatmap(bundle, part, out, seed),
+        "stability": lambda part: evaluate_stability(bundle, part, features, out, seed),
+        "fairness": lambda part: evaluate_fairness(bundle, part, features, out),
+        "failure_modes": lambda part: evaluate_failure_modes(bundle, part, features, out, seed),
+        "behaviour": lambda part: evaluate_behaviour(bundle, part, out, seed),
+        "time_order": lambda part: evaluate_time_order(bundle, part, features, out),
+        "replay": lambda part: evaluate_replay(bundle, folder, part, features, out, seed),
+    }
+    return {name: made[name](part) for name, part in what.parts.items() if name in made}
+
+
+def _datasets(what: EvaluationRecipe) -> set[str]:
+    return {dataset for part in what.parts.values() if (dataset := getattr(part, "dataset", None))}
+
+
 def _check_splits(what: EvaluationRecipe, to: Path, final: bool) -> None:
-    parts: Sequence[tuple[str, str]] = (
-        *(what.captions.sources if what.captions else ()),
-        *(what.tags.sources if what.tags else ()),
-    )
-    asked = {*(what.detection.splits if what.detection else ()), *(split for _, split in parts)}
-    asked |= {what.heatmap.split} if what.heatmap else set()
+    asked = frozenset[str]().union(*(part.splits_asked for part in what.parts.values()))
     reserved = sorted(asked & set(TEST_SPLITS))
     if reserved and not final:
         raise ConfigError(

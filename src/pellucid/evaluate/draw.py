@@ -1,0 +1,28 @@
+"""Which pictures of a split an expensive part looks at: the same ones for the same dataset, recipe and seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pellucid.base.errors import DataError
+from pellucid.records.dataset import Dataset
+
+
+def drawn(
+    dataset: Dataset, splits: Sequence[str], labels: Sequence[str], pictures: int, seed: int, declared: Sequence[str] = ()
+) -> Dataset:
+    """`pictures` of `splits`, evenly over `labels`, of the `declared` domains where there are any; fewer where so many lack.
+
+    Raises `DataError` where a label has none.
+    """
+    chosen = []
+    for label in labels:
+        of_label = [one for one in dataset.only(*splits).samples if one.label == label]
+        pool = sorted((one for one in of_label if not declared or one.declared in declared), key=lambda one: one.id)
+        if not pool:
+            kinds = f" of {', '.join(declared)}" if declared else ""
+            raise DataError(f"the dataset has no {label} pictures{kinds} in {', '.join(splits)}; check the evaluation recipe")
+        chosen += random.Random(f"{seed}/{label}").sample(pool, min(pictures // len(labels), len(pool)))
+    return replace(dataset, samples=tuple(chosen))
