@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 
 # Rec. 709 luma of linear RGB.
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
-WORDS = "when you finally find the one thing that everybody said could not be found on a monday morning".split()
+WORDS = ["when", "you", "finally", "find", "the", "one", "thing", "that", "everybody", "said", "could", "not", "be", "found", "on", "a", "monday", "morning"]
 
 
 def plain(image: Image.Image, _seed: int) -> Image.Image:
@@ -64,7 +64,7 @@ def upscaled(image: Image.Image, _seed: int, factor: int) -> Image.Image:
 
 def strong_filter(image: Image.Image, _seed: int) -> Image.Image:
     """A preset of photo apps: contrast, deep colours, a warm cast, smooth skin, dark corners."""
-    smooth = image.filter(ImageFilter.MedianFilter(5))
+    smooth = image.filter(ImageFilter.SMOOTH_MORE)
     strong = ImageEnhance.Color(ImageEnhance.Contrast(smooth).enhance(1.35)).enhance(1.7)
     down, across = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j].astype(np.float32)
     shade = 1 - 0.45 * np.clip(down**2 + across**2 - 0.4, 0, 1)
@@ -98,10 +98,10 @@ def meme(image: Image.Image, seed: int) -> Image.Image:
     draw = random.Random(seed)
     out = image.copy()
     pen = ImageDraw.Draw(out)
-    size = max(12, min(image.size) // 9)
+    size = max(10, image.width // 14)
     font = ImageFont.load_default(size)
     for down in (0.02, 0.98 - 1.2 * size / image.height):
-        text = _sentence(draw, 4).upper()
+        text = _sentence(draw, 3).upper()
         left = max(0, round((image.width - pen.textlength(text, font)) / 2))
         pen.text((left, round(image.height * down)), text, "white", font, stroke_width=max(1, size // 14), stroke_fill="black")
     return out

@@ -24,7 +24,9 @@ from pellucid.runtime.features import DETECTION_PARTS, extract
 from pellucid.runtime.reencode import RE_ENCODINGS
 
 
-def evaluate_stability(bundle: LoadedBundle, part: StabilityPart, features: FeatureFolder, out: Path, seed: int) -> dict[str, Any]:
+def evaluate_stability(
+    bundle: LoadedBundle, part: StabilityPart, features: FeatureFolder, out: Path, seed: int
+) -> dict[str, Any]:
     """Measures over pictures drawn from the splits. Features are cached: only the first run is slow."""
     dataset = read_dataset(out / "data" / part.dataset)
     labels = sorted({one.label for one in dataset.only(*part.splits).samples if one.label})
@@ -51,7 +53,8 @@ def stability(clean: Judged, changed: dict[str, Judged]) -> dict[str, Any]:
         "found_clean": _share(first == ACCUSED, ai),
         "verdict_unchanged": _share((verdicts == first).all(axis=0), real | ai),
         "by_reencoding": {
-            change: {"accused": _share(called[row], real), "recall": _share(called[row], ai)} for row, change in enumerate(changed)
+            change: {"accused": _share(called[row], real), "recall": _share(called[row], ai)}
+            for row, change in enumerate(changed)
         },
     }
 

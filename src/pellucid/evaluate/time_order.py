@@ -34,7 +34,9 @@ def time_order(judged: Judged, released: dict[str, str]) -> dict[str, Any]:
     inside = [name for name in released if (judged.labels & (names == name)).any()]
     ordered = sorted(inside, key=lambda name: (released[name], name))
     years = sorted({released[name][:4] for name in ordered})
-    periods = {year: _against_real(judged, np.isin(names, [one for one in ordered if released[one][:4] == year])) for year in years}
+    periods = {
+        year: _against_real(judged, np.isin(names, [one for one in ordered if released[one][:4] == year])) for year in years
+    }
     of_period = list(periods.values())
     return {
         "worst_auc": min((one["auc"] for one in of_period if one["auc"] is not None), default=None),
