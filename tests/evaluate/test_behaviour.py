@@ -51,7 +51,9 @@ def test_scenes_differ_only_in_what_was_changed():
         assert np.array_equal(ground[:20], with_thing[:20])
         changed = np.abs(with_thing - ground).max(axis=2) > 40
         assert 0.02 < changed.mean() < 0.4
-        assert not (np.abs(recoloured - with_thing).max(axis=2) > 0)[~changed & (np.abs(with_thing - ground).max(axis=2) == 0)].any()
+        assert not (np.abs(recoloured - with_thing).max(axis=2) > 0)[
+            ~changed & (np.abs(with_thing - ground).max(axis=2) == 0)
+        ].any()
         assert np.abs(recoloured - with_thing)[changed].mean() > 20
         assert scene.colour in COLOURS
         assert other_colour(scene).colour != scene.colour

@@ -19,7 +19,7 @@ def stability(**expect):
 
 
 def only(parts, section):
-    found = held(parts, {name: section for name in parts})
+    found = held(parts, dict.fromkeys(parts, section))
     return found["each"][0]
 
 

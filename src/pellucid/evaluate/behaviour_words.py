@@ -98,8 +98,12 @@ WORD_TESTS = (
         "captions_direction_colour", "captions", "direction",
         "With the thing in another colour, the caption names that colour and no longer the first.", _caption_recoloured,
     ),
-    Template("tags_minimum_flat", "tags", "minimum", "No person, animal or vehicle is seen in a flat colour.", _flat_has_no_creature),
+    Template(
+        "tags_minimum_flat", "tags", "minimum", "No person, animal or vehicle is seen in a flat colour.", _flat_has_no_creature
+    ),
     Template("tags_minimum_ground", "tags", "minimum", "Bare grass, sand, snow or water is tagged so.", _tags_ground),
     Template("tags_invariance_mirror", "tags", "invariance", "A mirrored real picture keeps its surest tag.", _tags_mirror),
-    Template("tags_direction_thing", "tags", "direction", "A thing laid on the ground raises its tag's score.", _tags_thing_added),
+    Template(
+        "tags_direction_thing", "tags", "direction", "A thing laid on the ground raises its tag's score.", _tags_thing_added
+    ),
 )  # fmt: skip

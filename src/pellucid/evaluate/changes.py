@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 
 # Rec. 709 luma of linear RGB.
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
-WORDS = ["when", "you", "finally", "find", "the", "one", "thing", "that", "everybody", "said", "could", "not", "be", "found", "on", "a", "monday", "morning"]
+SENTENCE = "when you finally find the one thing that everybody said could not be found on a monday morning"
 
 
 def plain(image: Image.Image, _seed: int) -> Image.Image:
@@ -85,7 +85,7 @@ def screenshot(image: Image.Image, seed: int) -> Image.Image:
     pen.text((18, 10), f"{draw.randrange(24):02d}:{draw.randrange(60):02d}", ink, ImageFont.load_default(22))
     pen.rectangle((470, 14, 515, 32), outline=ink, width=2)
     pen.ellipse((18, 62, 70, 114), fill=(draw.randrange(256), draw.randrange(256), draw.randrange(256)))
-    pen.text((84, 74), f"{draw.choice(WORDS)}_{draw.randrange(1000)}", ink, ImageFont.load_default(24))
+    pen.text((84, 74), f"{_sentence(draw, 1)}_{draw.randrange(1000)}", ink, ImageFont.load_default(24))
     below = 130 + shown.height + 16
     for place in range(3):
         pen.ellipse((18 + 56 * place, below, 56 + 56 * place, below + 38), outline=ink, width=3)
@@ -142,5 +142,6 @@ def _blurred(values: Floats, radius_px: float) -> Floats:
 
 
 def _sentence(draw: random.Random, words: int) -> str:
-    start = draw.randrange(len(WORDS) - words)
-    return " ".join(WORDS[start : start + words])
+    all_words = SENTENCE.split()
+    start = draw.randrange(len(all_words) - words)
+    return " ".join(all_words[start : start + words])

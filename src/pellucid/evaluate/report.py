@@ -1,4 +1,7 @@
-"""An evaluation for people: the same blocks as `report.md` and as `report.html`, one file that needs no other. No picture of the data."""
+"""An evaluation for people: the same blocks as `report.md` and as `report.html`, which needs no other file.
+
+No picture of the data appears in either.
+"""
 
 from __future__ import annotations
 
