@@ -17,8 +17,8 @@ def tokens_of(labels, shift, seed):
 
 def test_a_replay_set_teaches_what_it_holds_and_no_more():
     labels = np.arange(80) % 2 == 0
-    test = tokens_of(labels, 1.5, seed=1)
-    taught = auc(labels, fitted_scores(tokens_of(labels, 1.5, seed=2), labels, test, penalty=1000.0))
+    test = tokens_of(labels, 2.5, seed=1)
+    taught = auc(labels, fitted_scores(tokens_of(labels, 2.5, seed=2), labels, test, penalty=1000.0))
     untaught = auc(labels, fitted_scores(tokens_of(labels, 0.0, seed=3), labels, test, penalty=1000.0))
     assert taught > 0.9
     assert untaught < 0.75

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -39,18 +40,19 @@ class Answers:
     ai: tuple[Image.Image, ...]
     scenes: tuple[Scene, ...]
     seed: int
-    reports: dict[tuple[bytes, Declared | None], Report] = field(default_factory=dict)
-    whole: dict[bytes, Tensors] = field(default_factory=dict)
+    reports: dict[tuple[str, Declared | None], Report] = field(default_factory=dict)
+    whole: dict[str, Tensors] = field(default_factory=dict)
 
     def report(self, picture: Image.Image | bytes, declared: Declared | None = None) -> Report:
-        asked = (picture if isinstance(picture, bytes) else saved(picture), declared)
+        data = picture if isinstance(picture, bytes) else saved(picture)
+        asked = (hashlib.sha256(data).hexdigest(), declared)
         if asked not in self.reports:
-            self.reports[asked] = self.analyser.analyse(asked[0], declared=declared).report
+            self.reports[asked] = self.analyser.analyse(data, declared=declared).report
         return self.reports[asked]
 
     def seen_whole(self, picture: Image.Image) -> Tensors:
         """What the encoder says of the caption view."""
-        key, spec = picture.tobytes(), self.bundle.head.views
+        key, spec = hashlib.sha256(picture.tobytes()).hexdigest(), self.bundle.head.views
         if key not in self.whole:
             self.whole[key] = self.bundle.encode(to_tensor(caption_view(picture, spec), spec)[None])
         return self.whole[key]

@@ -92,11 +92,14 @@ def _fairness(section: Section) -> Iterator[Block]:
 
 
 def _failure_modes(section: Section) -> Iterator[Block]:
-    columns = ("accused", "accused_before", "newly_accused", "unsure", "unchanged")
-    rows = tuple((name, one["change"], *(one.get(column) for column in columns)) for name, one in section.items())
+    columns = ("accused", "accused_before", "newly_accused", "unsure")
+    rows = []
+    for name, one in section.items():
+        unchanged = sure_share(one["unchanged"]) if "unchanged" in one else None
+        rows.append((name, one["change"], *(one.get(column) for column in columns), unchanged))
     text = "Real pictures of kinds that detectors are known to get wrong. Changes are made by code and imitate the real thing."
-    head = ("mode", "change", *(column.replace("_", " ") for column in columns))
-    yield Block("Known failure modes", text, (Table(head, rows),), ("failure_modes.png",))
+    head = ("mode", "change", *(column.replace("_", " ") for column in columns), "verdict unchanged")
+    yield Block("Known failure modes", text, (Table(head, tuple(rows)),), ("failure_modes.png",))
 
 
 def _behaviour(section: Section) -> Iterator[Block]:

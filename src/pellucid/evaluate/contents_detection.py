@@ -45,7 +45,7 @@ def _shares(section: Section) -> Table:
     rows = []
     for name, one in section.items():
         per = one["accused_per_10000"]
-        shares = (percent(one["accused"]), f"{per['rate']} (at most {per['upper']})" if per["of"] else None)
+        shares = (percent(one["accused"]), f"{per['rate']} (at most {per['upper']})" if one["accused"]["of"] else None)
         recall = percent(one["recall"]) if "recall" in one else None
         counts = (one["pictures"]["ai"], one["pictures"]["real"])
         rows.append((name, *counts, one.get("auc"), one.get("auc_interval"), *shares, recall, percent(one["unsure_real"])))

@@ -39,7 +39,7 @@ def accused(judged: Judged, samples: Iterable[Any], field: str) -> dict[str, Any
 def per_10000(measured: Mapping[str, Any]) -> dict[str, Any]:
     """A rate as the design counts accusations, with its one-sided bounds."""
     figures = {side: measured[side] for side in ("rate", "upper", "lower")}
-    return {side: None if value is None else round(1e4 * value, 1) for side, value in figures.items()} | {"of": measured["of"]}
+    return {side: None if value is None else round(1e4 * value, 1) for side, value in figures.items()}
 
 
 def matched(judged: Judged, groups: Mapping[str, Iterable[str]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pellucid.base.errors import DataError
-from pellucid.records.dataset import Dataset
+from pellucid.records.dataset import Dataset, Sample
 
 
 def drawn(
@@ -17,7 +17,7 @@ def drawn(
 
     Raises `DataError` where a label has none.
     """
-    chosen = []
+    chosen: list[Sample] = []
     for label in labels:
         of_label = [one for one in dataset.only(*splits).samples if one.label == label]
         pool = sorted((one for one in of_label if not declared or one.declared in declared), key=lambda one: one.id)

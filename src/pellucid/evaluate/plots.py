@@ -98,11 +98,11 @@ def _bars(rates: Mapping[str, Section], label: str, title: str, path: Path) -> N
     """Rates with a line from their lower to their upper 95 % bound, first on top."""
     figure, axes = plt.subplots(figsize=(6, 1.2 + 0.28 * len(rates)))
     shown = {name: one for name, one in rates.items() if one["of"]}
-    middle = np.array([100 * one["rate"] for one in shown.values()])
-    down = np.maximum(0, middle - [100 * one["lower"] for one in shown.values()])
-    up = np.maximum(0, [100 * one["upper"] for one in shown.values()] - middle)
-    axes.barh(list(shown), middle, xerr=[down, up], color="#7a9cc6", ecolor="#333333", capsize=2)
-    axes.invert_yaxis()
+    if shown:
+        low, middle, high = (np.array([100 * one[side] for one in shown.values()]) for side in ("lower", "rate", "upper"))
+        ends = [np.maximum(0, middle - low), np.maximum(0, high - middle)]
+        axes.barh(list(shown), middle, xerr=ends, color="#7a9cc6", ecolor="#333333", capsize=2)
+        axes.invert_yaxis()
     axes.set(xlabel=f"{label} (line: one-sided 95 % bounds)", title=title)
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, dpi=DPI, bbox_inches="tight")

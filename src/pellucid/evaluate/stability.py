@@ -6,6 +6,7 @@ generated under none of the twelve.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from pellucid.runtime.bundle import LoadedBundle
 from pellucid.runtime.features import DETECTION_PARTS, extract
 from pellucid.runtime.reencode import RE_ENCODINGS
 
+# Pictures whose thirteen views are made together, so that each is opened once: half a gigabyte of tensors.
+AT_A_TIME = 64
+
 
 def evaluate_stability(
     bundle: LoadedBundle, part: StabilityPart, features: FeatureFolder, out: Path, seed: int
@@ -31,8 +35,9 @@ def evaluate_stability(
     dataset = read_dataset(out / "data" / part.dataset)
     labels = sorted({one.label for one in dataset.only(*part.splits).samples if one.label})
     chosen = drawn(dataset, part.splits, labels, part.pictures, seed)
-    # All views of a picture at once, so that it is opened once.
-    extract(chosen, ("clean", *RE_ENCODINGS), DETECTION_PARTS, bundle.encoder, bundle.head.views, features)
+    for start in range(0, len(chosen.samples), AT_A_TIME):
+        some = replace(chosen, samples=chosen.samples[start : start + AT_A_TIME])
+        extract(some, ("clean", *RE_ENCODINGS), DETECTION_PARTS, bundle.encoder, bundle.head.views, features)
     clean = judge_split(bundle, chosen, features, "clean")
     return stability(clean, {change: judge_split(bundle, chosen, features, change) for change in RE_ENCODINGS})
 
