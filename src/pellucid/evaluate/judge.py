@@ -13,6 +13,7 @@ from pellucid.records.dataset import Dataset, Sample
 from pellucid.records.features import Arrays, FeatureFolder
 from pellucid.runtime.bundle import PIXELS, LoadedBundle
 from pellucid.runtime.features import DETECTION_PARTS, extract
+from pellucid.runtime.reencode import size_after
 from pellucid.runtime.session import Tensors
 from pellucid.runtime.view_cache import ViewCache, Views
 from pellucid.runtime.views import to_tensors
@@ -50,7 +51,8 @@ def judge_split(bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder,
     logits, embedding = _logits(bundle, dataset, features, tier)
     names = [bundle.domains[row] for row in bundle.domain(embedding).argmax(axis=1)]
     rule = bundle.domain_set.quality
-    slices = tuple(f"{name}/{rule.of(*_size(sample))}" for name, sample in zip(names, samples, strict=True))
+    sizes = [size_after(tier, _size(sample)) for sample in samples]
+    slices = tuple(f"{name}/{rule.of(*size)}" for name, size in zip(names, sizes, strict=True))
     looks = _second_looks(bundle, dataset, features, tier, logits, slices)
     answers = [
         judge(logit, looks.get(sample.id, ()), name, bundle.calibration, bundle.thresholds)
