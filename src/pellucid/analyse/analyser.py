@@ -122,11 +122,13 @@ class Analyser:
         self._encoder.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
-        """Raises `ImageError` where `data` is no picture, `Unavailable` where too much waits; else there is a report."""
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, picture: Picture | None = None
+    ) -> Analysis:
+        """Raises `ImageError` where `data` (`picture`, if decoded before) is none, `Unavailable` where too much waits."""
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
-        picture = parts.here("decode", lambda: decode(data, self.settings.limits))
+        picture = picture or parts.here("decode", lambda: decode(data, self.settings.limits))
         asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
         claims = parts.start("claims", lambda: read_claims(data, picture.format))
