@@ -122,6 +122,19 @@ def evaluate(
     _run_stage("evaluate", recipe, root, out, final=final)
 
 
+@app.command("describe-server")
+def describe_server(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder that training a qwen2vl recipe has written.")],
+    root: Roots = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8100,
+) -> None:
+    """Answer for a trained Qwen2-VL by the chat protocol, as vLLM does: one picture at a time, for trials."""
+    _stage("train")
+    from pellucid.train.describe_server import serve_checkpoint
+
+    serve_checkpoint(checkpoint, dict(_root(text) for text in root or []), port, announce=typer.echo)
+
+
 @bundle_app.command("verify")
 def verify_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle.")]) -> None:
     """Check hashes, schema, licences and sizes. Exit status 1 if anything is wrong."""

@@ -50,3 +50,15 @@ class EvaluationRecipe(Recipe):
     captions: CaptionPart | None = None
     tags: CaptionPart | None = None
     heatmap: HeatmapPart | None = None
+
+
+class PromptsRecipe(Recipe):
+    """Several prompts asked about the same pictures: `pictures` of each (source, split), drawn by the seed; all where None."""
+
+    kind: Literal["prompts"]
+    name: str
+    seed: int = 0
+    dataset: str
+    sources: tuple[tuple[str, str], ...]
+    prompts: tuple[str, ...] = Field(min_length=1)
+    pictures: int | None = Field(default=None, gt=0)

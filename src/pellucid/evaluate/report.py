@@ -62,7 +62,7 @@ def _lines(record: Evaluation) -> Iterator[str]:
         yield from _detection(record.sections["detection"])
         yield from _by_source(record.sections["detection"])
         yield from _controls(record.sections["controls"])
-    for name in ("captions", "tags", "heatmap"):
+    for name in ("captions", "tags", "heatmap", "prompts"):
         if name in record.sections:
             yield f"## {name.capitalize()}"
             yield ""

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pellucid.base.errors import DataError
-from pellucid.ingest.recipe import Source
+from pellucid.ingest.recipe import DRAWN, Source
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
 
@@ -128,7 +128,7 @@ def _pictures(source: Source, content: dict[str, Any], split: str) -> Iterator[R
     for picture in content["images"]:
         objects = picture.get("coco80")
         yield Row(
-            root=source.root, path=_inside(source, picture["file_name"]), split=split,
+            root=source.root, path=_inside(source, picture["file_name"]), split=None if split == DRAWN else split,
             source=source.constants.get("source") or source.root, origin=source.constants.get("origin"),
             licence=licences.get(picture.get("license"), "") or source.constants.get("licence", "none stated"),
             captions=tuple(captions[picture["id"]]), objects=None if objects is None else tuple(objects),

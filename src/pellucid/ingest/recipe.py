@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pellucid.records.bundle import ViewSpec
 from pellucid.records.dataset import SPLITS
@@ -18,6 +18,8 @@ Label = Literal["ai", "real"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Chain = Literal["equalised", "squash", "none"]
 Box = tuple[float, float, float, float]
+# In place of a split: the recipe's `shares` draw one for each picture.
+DRAWN = "shares"
 # What a manifest can say of a picture; each may come from a column or be the same for a whole source.
 FIELDS = ("path", "label", "split", "source", "licence", "generator", "declared", "ship", "sha256", "origin", "group")
 
@@ -54,7 +56,7 @@ class Source(Recipe):
     """Pictures under one root and how to read what is known of them.
 
     `columns` maps our fields to a manifest's columns, `constants` sets a field for all; `labels` and `splits` translate
-    values, and rows whose split is not listed are left out. `annotations` maps COCO files to splits.
+    values, and rows whose split is not listed are left out. `annotations` maps COCO files to splits, or to `shares`: drawn.
     """
 
     root: str
@@ -79,9 +81,10 @@ class Source(Recipe):
 
     @field_validator("splits", "annotations")
     @classmethod
-    def _known_splits(cls, value: dict[str, str]) -> dict[str, str]:
-        if unknown := sorted(set(value.values()) - set(SPLITS)):
-            raise ValueError(f"unknown splits {unknown}; allowed are {', '.join(SPLITS)}")
+    def _known_splits(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        allowed = (*SPLITS, DRAWN) if info.field_name == "annotations" else SPLITS
+        if unknown := sorted(set(value.values()) - set(allowed)):
+            raise ValueError(f"unknown splits {unknown}; allowed are {', '.join(allowed)}")
         return value
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
 
     Raises `ConfigError` for a wrong recipe and `DataError` for data that lacks or is damaged.
     """
-    kind = recipe_kind(recipe, ("detector", "caption", "tags"))
+    kind = recipe_kind(recipe, ("detector", "caption", "tags", "qwen2vl"))
     if kind == "detector":
         from pellucid.train.detector_recipe import DetectorRecipe
         from pellucid.train.detector_run import run_detector
@@ -29,6 +29,11 @@ def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
         captioner = load_recipe(recipe, CaptionerRecipe)
         extract_lacking(out, captioner.dataset, [captioner.data.view], CAPTION_PARTS)
         return run_caption(captioner, out)
+    if kind == "qwen2vl":
+        from pellucid.train.qwen2vl import run_qwen2vl
+        from pellucid.train.qwen2vl_recipe import Qwen2vlRecipe
+
+        return run_qwen2vl(load_recipe(recipe, Qwen2vlRecipe), roots, out)
     from pellucid.train.tags import run_tags
     from pellucid.train.tags_recipe import TagsRecipe
 
