@@ -75,7 +75,7 @@ def test_the_score_is_that_of_the_words_and_not_of_the_json_around_them() -> Non
     assert found == Caption(text="caption", score=round(math.exp(-0.3), 4))
 
 
-@pytest.mark.parametrize("tokens", [(), (Token(b"other", -0.1),), (Token('{"caption": "A dog."}'.encode(), math.nan),)])
+@pytest.mark.parametrize("tokens", [(), (Token(b"other", -0.1),), (Token(b'{"caption": "A dog."}', math.nan),)])
 def test_a_caption_without_known_probabilities_has_no_score(tokens: tuple[Token, ...]) -> None:
     assert read_answer(CAPTION, Reply('{"caption": "A dog."}', tokens)) == Caption(text="A dog.")
 
@@ -106,7 +106,26 @@ def test_a_decision_of_another_name_is_refused(decision: object) -> None:
 
 PROMPTS = st.sampled_from((CAPTION, TAGS, MODERATION))
 PIECES = st.sampled_from(
-    ("{", "}", "[", "]", '"', ":", ",", "\\", "caption", "tags", "decision", "reason", "allow", "```json", "\n", "null", "1e999", "\ud800")
+    (
+        "{",
+        "}",
+        "[",
+        "]",
+        '"',
+        ":",
+        ",",
+        "\\",
+        "caption",
+        "tags",
+        "decision",
+        "reason",
+        "allow",
+        "```json",
+        "\n",
+        "null",
+        "1e999",
+        "\ud800",
+    )
 )
 
 
@@ -118,7 +137,9 @@ def test_any_text_is_an_answer_or_our_own_error(prompt: Prompt, text: str, log_p
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(("caption", "tags", "decision", "reason", "x")), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(("caption", "tags", "decision", "reason", "x")), inner)
+    ),
 )
 
 

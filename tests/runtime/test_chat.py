@@ -121,7 +121,9 @@ def test_without_an_address_there_is_nothing_to_ask() -> None:
 
 
 def test_a_part_of_a_reply_is_as_probable_as_the_tokens_that_touch_it() -> None:
-    reply = Reply("ab é d", (Token(b"a", -1.0), Token(b"b \xc3", -2.0), Token(b"\xa9", -3.0), Token(b" d", -4.0), Token(b"", -9.0)))
+    reply = Reply(
+        "ab é d", (Token(b"a", -1.0), Token(b"b \xc3", -2.0), Token(b"\xa9", -3.0), Token(b" d", -4.0), Token(b"", -9.0))
+    )
     assert reply.probability(0, 1) == pytest.approx(math.exp(-1))
     assert reply.probability(3, 4) == pytest.approx(math.exp(-2.5))
     assert reply.probability(5, 6) == pytest.approx(math.exp(-4))

@@ -7,7 +7,7 @@ fences, a polite sentence before, text after. Two different objects that both wo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -46,8 +46,11 @@ T = TypeVar("T", bound=_Schema)
 
 def read_answer(prompt: Prompt, reply: Reply) -> Answer:
     """The `reply` as the part that `prompt` asks for. Raises `DescriberError` where it is not exactly that."""
-    readers: dict[str, Callable[[Prompt, Reply], Answer]] = {"caption": _caption, "tags": _tags, "moderation": _moderation}
-    return readers[prompt.part](prompt, reply)
+    if prompt.part == "caption":
+        return _caption(reply)
+    if prompt.part == "tags":
+        return _tags(reply)
+    return _moderation(reply, prompt.label)
 
 
 def written(part: str, content: str | Sequence[str]) -> str:
@@ -56,13 +59,13 @@ def written(part: str, content: str | Sequence[str]) -> str:
     return json.dumps(schema.model_dump(), ensure_ascii=False)
 
 
-def _caption(prompt: Prompt, reply: Reply) -> Caption:
+def _caption(reply: Reply) -> Caption:
     answer, start = _only(CaptionAnswer, reply.text)
     (score,) = _scores(reply, start, [answer.caption])
     return Caption(text=_one_line(answer.caption), score=None if score is None else round(score, 4))
 
 
-def _tags(prompt: Prompt, reply: Reply) -> list[Tag]:
+def _tags(reply: Reply) -> list[Tag]:
     """A tag stands once, with the score of its first mention; without probabilities there are no scores, and so no tags."""
     answer, start = _only(TagsAnswer, reply.text)
     found: dict[str, float] = {}
@@ -73,10 +76,10 @@ def _tags(prompt: Prompt, reply: Reply) -> list[Tag]:
     return [Tag(name=name, score=score, source="describer") for name, score in found.items()]
 
 
-def _moderation(prompt: Prompt, reply: Reply) -> Moderation:
+def _moderation(reply: Reply, label: str) -> Moderation:
     answer, _ = _only(ModerationAnswer, reply.text)
     return Moderation(
-        decision=answer.decision, rule="describer", reason=_one_line(answer.reason), policy=f"prompt {prompt.label}", scores={}
+        decision=answer.decision, rule="describer", reason=_one_line(answer.reason), policy=f"prompt {label}", scores={}
     )
 
 

@@ -60,14 +60,17 @@ class Settings(BaseSettings):
     shutdown_grace_s: int = Field(30, ge=0, description="Seconds in which accepted pictures are still answered after SIGTERM.")
 
     describer_url: str | None = Field(
-        None, description="Chat endpoint (as vLLM's, ending in `/v1`) that answers the prompts instead of the bundle; none if not set."
+        None,
+        description="Chat endpoint (as vLLM's, ending in `/v1`) that answers the prompts instead of the bundle; none if not set.",
     )
     describer_model: str = Field("qwen2vl", description="Name under which the endpoint serves the model.")
     describer_key: str | None = Field(None, description="Bearer token that the endpoint asks for.")
     describer_prompts: Annotated[tuple[str, ...], NoDecode] = Field(
         ("caption@1",), description="Prompts to ask, separated by commas: shipped ones by label or TOML files; one a part."
     )
-    describer_timeout_s: float = Field(10.0, gt=0, description="Seconds an answer of the describer may take; then its part is missing.")
+    describer_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds an answer of the describer may take; then its part is missing."
+    )
     describer_max_side: int = Field(1024, ge=28, description="Longest side of the JPEG that the describer is sent, in pixels.")
     describer_max_bytes: int = Field(1 * MIB, ge=1024, description="Largest answer that is read of the describer, in bytes.")
 

@@ -70,7 +70,8 @@ def run_prompts(what: PromptsRecipe, out: Path, final: bool) -> Path:
     dataset = read_dataset(out / "data" / what.dataset)
     sections = {"prompts": compare(describer, dataset, chosen(what, dataset), what.seed)}
     record = Evaluation(
-        name=what.name, bundle=f"describer {describer.label}", final=final, created=datetime.now(UTC).isoformat(timespec="seconds"),
+        name=what.name, bundle=f"describer {describer.label}", final=final,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join(["pellucid", *sys.argv[1:]]), machine=machine(), git_commit=git_commit(),
         datasets={what.dataset: dataset.id}, sections=sections,
     )  # fmt: skip
@@ -94,7 +95,9 @@ def chosen(what: PromptsRecipe, dataset: Dataset) -> list[Sample]:
 
 def compare(describer: Describer, dataset: Dataset, samples: Sequence[Sample], seed: int = 0) -> dict[str, Any]:
     """Prompt → its measures. Captions stand beside what one person's caption reaches, where pictures have several."""
-    found = {prompt.label: _measures(prompt, _ask(describer, prompt, dataset, samples), samples, seed) for prompt in describer.prompts}
+    found = {
+        prompt.label: _measures(prompt, _ask(describer, prompt, dataset, samples), samples, seed) for prompt in describer.prompts
+    }
     if any(len(sample.captions) > 1 for sample in samples):
         found["one human"] = one_human(samples, seed)
     return found

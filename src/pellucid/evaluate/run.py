@@ -19,9 +19,10 @@ from pellucid.evaluate.captions import evaluate_captions
 from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
 from pellucid.evaluate.heatmap import evaluate_heatmap
-from pellucid.evaluate.machine import machine
 from pellucid.evaluate.judge import Judged, embeddings, judge_split
-from pellucid.evaluate.recipe import EvaluationRecipe
+from pellucid.evaluate.machine import machine
+from pellucid.evaluate.prompts import run_prompts
+from pellucid.evaluate.recipe import EvaluationRecipe, PromptsRecipe
 from pellucid.evaluate.report import write_report
 from pellucid.evaluate.tags import evaluate_tags
 from pellucid.records.checkpoint import git_commit

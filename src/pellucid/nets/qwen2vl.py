@@ -78,7 +78,9 @@ def make_base(folder: Path, shape: MadeShape, texts: Iterable[str], seed: int) -
         return
     making = folder.with_name(f"making-{folder.name}")
     shutil.rmtree(making, ignore_errors=True)
-    tokenizer = Qwen2Tokenizer().train_new_from_iterator(texts, shape.vocabulary, new_special_tokens=list(MARKS), show_progress=False)
+    tokenizer = Qwen2Tokenizer().train_new_from_iterator(
+        texts, shape.vocabulary, new_special_tokens=list(MARKS), show_progress=False
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(making)
     Qwen2VLImageProcessorPil(patch_size=PATCH).save_pretrained(making)
@@ -101,7 +103,9 @@ def open_base(source: Source, revision: str | None, precision: torch.dtype, pixe
         images = Qwen2VLImageProcessorPil.from_pretrained(source, size=size, **how)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{source} cannot be opened as Qwen2-VL ({reason}); give a folder with --root, or a name of the hub") from error
+        raise DataError(
+            f"{source} cannot be opened as Qwen2-VL ({reason}); give a folder with --root, or a name of the hub"
+        ) from error
     if not tokenizer.chat_template:
         raise DataError(f"{source} has no chat template; take the weights whose name ends in -Instruct")
     model.requires_grad_(False)
@@ -146,9 +150,7 @@ def _config(shape: MadeShape, tokenizer: Any) -> Qwen2VLConfig:
         "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads, "num_key_value_heads": max(1, shape.heads // 2),
         "bos_token_id": start, "eos_token_id": end, "pad_token_id": tokenizer.pad_token_id, "initializer_range": shape.spread,
         # Time, height and width share the rotary halves as in the real model: 1 to 1.5 to 1.5.
-        "rope_parameters": {
-            "rope_type": "default", "rope_theta": 1e6, "mrope_section": [half - 2 * (3 * half // 8), 3 * half // 8, 3 * half // 8],
-        },
+        "rope_parameters": {"rope_type": "default", "mrope_section": [half // 4, 3 * half // 8, 3 * half // 8]},
     }  # fmt: skip
     vision = {
         "depth": shape.vision_layers, "embed_dim": shape.vision_width, "hidden_size": shape.width, "num_heads": 2, "mlp_ratio": 2,

@@ -44,6 +44,8 @@ def load_prompt(reference: str) -> Prompt:
         path = shipped("prompts") / f"{reference}.toml"
         if not path.is_file():
             known = ", ".join(sorted(file.stem for file in shipped("prompts").glob("*.toml")))
-            raise ConfigError(f"there is no prompt {reference!r}; give the path of a TOML file, or one of the shipped ones: {known}")
+            raise ConfigError(
+                f"there is no prompt {reference!r}; give the path of a TOML file, or one of the shipped ones: {known}"
+            )
     prompt = load_recipe(path, Prompt)
     return prompt.model_copy(update={"text": prompt.text.strip()})

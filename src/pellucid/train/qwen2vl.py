@@ -1,9 +1,9 @@
 """Train Qwen2-VL's adapters on captions in chat form, in the one training loop; only the adapters are kept.
 
-    RUN/weights.safetensors, checkpoint.json   the adapter (averaged weights) and where it comes from
-    RUN/adapter/                               the same in peft's own layout, as vLLM loads it
-    RUN/base/                                  the frozen weights, where the recipe has them made
-    RUN/state-…/                               what a run that was cut off goes on from (`states.py`)
+RUN/weights.safetensors, checkpoint.json   the adapter (averaged weights) and where it comes from
+RUN/adapter/                               the same in peft's own layout, as vLLM loads it
+RUN/base/                                  the frozen weights, where the recipe has them made
+RUN/state-…/                               what a run that was cut off goes on from (`states.py`)
 """
 
 from __future__ import annotations
@@ -82,7 +82,17 @@ def run_qwen2vl(recipe: Qwen2vlRecipe, roots: Roots, out: Path, workers: Workers
             tqdm.write(f"epoch {epoch}: " + ", ".join(f"{name} {value}" for name, value in losses.items() if name != "epoch"))
 
         states = States(folder, origin, recipe.keep_every)
-        fit(model, loss, len(seen), recipe.optimiser, recipe.seed, recipe.name, states=states, workers=workers, after_epoch=after_epoch)
+        fit(
+            model,
+            loss,
+            len(seen),
+            recipe.optimiser,
+            recipe.seed,
+            recipe.name,
+            states=states,
+            workers=workers,
+            after_epoch=after_epoch,
+        )
         if chosen and not losses:
             # The run had ended before and only its checkpoint lacked.
             losses["val_loss"] = _mean_loss(model, base, read, chosen, recipe.optimiser.batch)
@@ -98,7 +108,9 @@ def open_trained(folder: Path, roots: Roots) -> Trained:
     recipe = Qwen2vlRecipe.model_validate(found.origin.recipe)
     base = _opened(recipe.weights, roots, folder)
     if base.key != found.origin.feature_key:
-        raise DataError(f"{folder} was trained on base {found.origin.feature_key}, not {base.key}; give the base it was trained on")
+        raise DataError(
+            f"{folder} was trained on base {found.origin.feature_key}, not {base.key}; give the base it was trained on"
+        )
     model = add_lora(base, recipe.lora.lora(), recipe.seed)
     put_adapter(model, found.weights)
     return Trained(base, model.to(device()).eval(), recipe.name)
@@ -109,7 +121,9 @@ def examples(recipe: Qwen2vlRecipe, dataset: Dataset) -> list[Example]:
     prompts = [(load_prompt(lesson.prompt), lesson.per_picture) for lesson in recipe.lessons]
     for prompt, _ in prompts:
         if prompt.part == "moderation":
-            raise ConfigError(f"{prompt.label} asks for moderation, and no dataset has answers to it; allowed are captions and tags")
+            raise ConfigError(
+                f"{prompt.label} asks for moderation, and no dataset has answers to it; allowed are captions and tags"
+            )
     return [
         Example(sample, prompt.text, answer)
         for sample in dataset.samples
