@@ -24,7 +24,7 @@ from pellucid.app import open_engine
 from pellucid.base.errors import ConfigError, DataError, DescriberError
 from pellucid.base.settings import read_settings
 from pellucid.evaluate.run import run as evaluate
-from pellucid.nets.qwen2vl import add_lora, put_adapter
+from pellucid.nets.qwen2vl import add_lora, open_base, put_adapter
 from pellucid.nets.qwen2vl_chat import NOT_LEARNED, answer_loss, batch, reply, turn
 from pellucid.records.checkpoint import read_checkpoint
 from pellucid.records.dataset import Dataset, Sample, write_dataset
@@ -193,19 +193,13 @@ def test_refuses_another_base_and_weights_that_do_not_fit(trained: Trained, out:
         put_adapter(trained.model, {"one": np.zeros(1, np.float32)})
 
 
-def test_a_new_adapter_changes_no_answer(trained: Trained) -> None:
+def test_a_new_adapter_changes_no_answer(trained: Trained, out: Path) -> None:
     """LoRA begins as nothing: with B at zero the model says what its base says."""
-    bare = open_trained_base(trained)
+    bare = open_base(out / "checkpoints" / "qwen2vl-smoke" / "base", None, torch.float32, (3136, 3136))
     asked = [turn(trained.base, picture("red"), QUESTION, "x")]
     before = float(answer_loss(bare.model, *batch(bare, asked)))
     added = add_lora(bare, recipe().lora.lora(), 5).eval()
     assert float(answer_loss(added, *batch(bare, asked))) == pytest.approx(before, rel=1e-5)
-
-
-def open_trained_base(trained: Trained):  # type: ignore[no-untyped-def]
-    from pellucid.nets.qwen2vl import open_base
-
-    return open_base(Path(trained.base.tokenizer.name_or_path), None, torch.float32, (3136, 3136))
 
 
 def test_lessons_are_what_people_wrote_and_the_labels_as_tags(out: Path) -> None:

@@ -54,7 +54,7 @@ class MadeShape:
 
 @dataclass(frozen=True)
 class Lora:
-    """`targets` are names of linear layers; those of the language model only, which is what vLLM can serve adapters of."""
+    """`targets` are names of linear layers; those named here exist in the language model only, whose adapters vLLM serves."""
 
     targets: tuple[str, ...]
     rank: int
