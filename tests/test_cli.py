@@ -98,6 +98,23 @@ def test_what_cannot_be_answered_says_why_and_the_rest_is_answered(
     }
 
 
+@pytest.mark.parametrize("recipe", ["detector.toml", "captioner.toml", "tags.toml"])
+def test_training_without_its_extra_says_what_to_install(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Modules that have been imported before would be found again without torch.
+    for name in [name for name in sys.modules if name.startswith(("pellucid.train", "pellucid.nets"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run("train", recipe, "--out", str(tmp_path), monkeypatch=monkeypatch) == 2
+    assert "`train` needs torch, which is not installed: pip install 'pellucid[train]'" in capsys.readouterr().err
+
+
+def test_says_its_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("--version", monkeypatch=monkeypatch) == 0
+    assert re.fullmatch(r"pellucid \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
 def test_without_json_there_is_a_table(
     pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

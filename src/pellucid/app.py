@@ -48,6 +48,7 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`."""
     # Imported here, in the thread that loads, so that the socket answers sooner.
     from pellucid.analyse.analyser import Analyser, AnalyserSettings
+    from pellucid.analyse.credentials import Credentials
     from pellucid.analyse.moderation import load_policy
     from pellucid.runtime.bundle import LoadedBundle
 
@@ -58,13 +59,14 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
         settings.policy, {tag.name for tag in bundle.tag_set.tags} if settings.policy and bundle.tag_set else None
     )
     how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
-    analyser = Analyser(bundle, policy, how, observe)
-    models = (describe(bundle.head, bundle.thresholds, how.channel),)
-    if settings.describer_url is None:
+    describer = open_describer(settings) if settings.describer_url else None
+    analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
+    models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
+    if describer is None:
         return Engine(analyser, models, analyser.heatmap, analyser.close)
     from pellucid.analyse.described import DescribedAnalyser
 
-    both = DescribedAnalyser(analyser, open_describer(settings), settings.threads)
+    both = DescribedAnalyser(analyser, describer, settings.threads)
     return Engine(both, models, analyser.heatmap, both.close)
 
 

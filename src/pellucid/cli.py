@@ -7,25 +7,25 @@ pictures not answered. What a command needs is imported inside it, so that the p
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
+from pellucid.base.tables import show, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from pellucid.serve.files import Answer
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Did AI make this picture? What does it show? What to do?",
 )
 bundle_app = typer.Typer(no_args_is_help=True, help="Look at and check bundles, the model artefacts that are served.")
 app.add_typer(bundle_app, name="bundle")
@@ -38,6 +38,7 @@ Roots = Annotated[
     list[str] | None, typer.Option("--root", metavar="NAME=FOLDER", help="Where a root named in the recipe lies. Repeatable.")
 ]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the result is written.")]
+BundleArgument = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The bundle; the shipped one if not given.")]
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", metavar="FOLDER", help="Bundle to use; the shipped one if not given.")
 ]
@@ -50,6 +51,21 @@ def main() -> None:
     except PellucidError as error:
         typer.echo(f"{error.code}: {error.detail}", err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pellucid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Did AI make this picture? What does it show? What to do?"""
 
 
 @app.command()
@@ -129,55 +145,58 @@ def describe_server(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8100,
 ) -> None:
     """Answer for a trained Qwen2-VL by the chat protocol, as vLLM does: one picture at a time, for trials."""
-    _stage("train")
-    from pellucid.train.describe_server import serve_checkpoint
+    with _extra("describe-server"):
+        from pellucid.train.describe_server import serve_checkpoint
 
-    serve_checkpoint(checkpoint, dict(_root(text) for text in root or []), port, announce=typer.echo)
+        serve_checkpoint(checkpoint, dict(_root(text) for text in root or []), port, announce=typer.echo)
 
 
 @bundle_app.command("verify")
-def verify_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The bundle.")]) -> None:
+def verify_bundle(folder: BundleArgument = None) -> None:
     """Check hashes, schema, licences and sizes. Exit status 1 if anything is wrong."""
+    from pellucid.base.settings import shipped
     from pellucid.records.bundle import read_bundle, verify
 
+    folder = folder or shipped("bundle")
     faults = verify(folder)
     if not faults:
         bundle = read_bundle(folder)
         typer.echo(f"{bundle.label}: {len(bundle.files)} files, nothing wrong")
         return
-    _print(_table(f"{folder}: {len(faults)} faults", ("file", "problem"), [(fault.file, fault.problem) for fault in faults]))
+    show(table(f"{folder}: {len(faults)} faults", ("file", "problem"), [(fault.file, fault.problem) for fault in faults]))
     raise typer.Exit(1)
 
 
 @bundle_app.command("show")
-def show_bundle(
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The bundle; the shipped one if not given.")] = None,
-) -> None:
+def show_bundle(folder: BundleArgument = None) -> None:
     """What is in a bundle: files, sizes, licences, and what each part may be used for."""
     from pellucid.base.settings import shipped
     from pellucid.records.bundle import read_bundle
 
     bundle = read_bundle(folder or shipped("bundle"))
     typer.echo(f"{bundle.label} of {bundle.created}, use: {bundle.use}")
-    _print(_table("parts", ("part", "use"), sorted(bundle.parts.items())))
+    show(table("parts", ("part", "use"), sorted(bundle.parts.items())))
     rows = [(name, f"{file.bytes:,}", file.licence, file.source) for name, file in sorted(bundle.files.items())]
-    _print(_table("files", ("file", "bytes", "licence", "source"), rows))
+    show(table("files", ("file", "bytes", "licence", "source"), rows))
 
 
 def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, **options: Any) -> None:
     folders = dict(_root(text) for text in roots or [])
-    made = _stage(stage).run(_recipe(recipe), folders, out, **options)
+    with _extra(stage):
+        made = import_module(f"pellucid.{stage}.run").run(_recipe(recipe), folders, out, **options)
     if made is not None:
         typer.echo(made)
 
 
-def _stage(name: str) -> Any:
+@contextmanager
+def _extra(command: str) -> Iterator[None]:
+    """Says which extra to install where a library lacks that only `command` needs."""
     try:
-        return import_module(f"pellucid.{name}.run")
+        yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pellucid"):
             raise
-        raise ConfigError(f"`{name}` needs {error.name}, which is not installed: pip install 'pellucid[train]'") from error
+        raise ConfigError(f"`{command}` needs {error.name}, which is not installed: pip install 'pellucid[train]'") from error
 
 
 def _recipe(name: str) -> Path:
@@ -221,23 +240,5 @@ def _print_lines(found: Iterator[Answer]) -> int:
 
 def _print_table(found: Iterator[Answer]) -> int:
     answers = list(found)
-    _print(_table(None, ("picture", "verdict", "P(AI)", "caption", "tags", "decision"), [answer.row() for answer in answers]))
+    show(table(None, ("picture", "verdict", "P(AI)", "caption", "tags", "decision"), [answer.row() for answer in answers]))
     return sum(answer.problem is not None for answer in answers)
-
-
-def _table(title: str | None, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=title and escape(title), title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*[escape(cell) for cell in row])
-    return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console().print(table)

@@ -3,6 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.analyse import verdict as verdict_module
 from pellucid.analyse.verdict import decide, judge, near
 from pellucid.records.heads import Calibration, SliceThreshold, Thresholds
 from pellucid.records.report import Budget, Evidence, Inference
@@ -65,7 +66,15 @@ def test_a_claim_of_ai_is_enough_and_names_its_source():
 def test_an_uploaders_declaration_is_enough_and_is_called_one():
     declared = Evidence(kind="claim", source="uploader", says="edited", state="declared")
     verdict = decide(None, [declared])
-    assert (verdict.label, verdict.text) == ("edited", "Declared as edited with AI by its uploader.")
+    assert (verdict.label, verdict.text) == ("edited", "Edited with AI: declared so by its uploader.")
+
+
+def test_every_row_of_the_table_is_in_the_documentation(repository):
+    """One table in code and docs: the first column of the module's own docstring stands in docs/claims.md."""
+    documented = (repository / "docs" / "claims.md").read_text()
+    rows = [line.split("|")[1].strip() for line in verdict_module.__doc__.splitlines() if line.startswith("| ")]
+    assert len(rows) == 9
+    assert all(row in documented for row in rows)
 
 
 def test_a_camera_claim_moves_nothing():

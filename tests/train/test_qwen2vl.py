@@ -193,6 +193,7 @@ def test_refuses_another_base_and_weights_that_do_not_fit(trained: Trained, out:
         put_adapter(trained.model, {"one": np.zeros(1, np.float32)})
 
 
+@torch.no_grad()
 def test_a_new_adapter_changes_no_answer(trained: Trained, out: Path) -> None:
     """LoRA begins as nothing: with B at zero the model says what its base says."""
     bare = open_base(out / "checkpoints" / "qwen2vl-smoke" / "base", None, torch.float32, (3136, 3136))

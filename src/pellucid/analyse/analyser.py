@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,9 @@ from PIL import Image
 
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
-from pellucid.analyse.claims import NOT_CHECKED, read_claims
+from pellucid.analyse.claims import NOT_CHECKED
+from pellucid.analyse.credentials import Credentials
+from pellucid.analyse.evidence import Declared, declaration, evidence_in
 from pellucid.analyse.facts import image_facts, plain_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
@@ -33,7 +34,6 @@ from pellucid.base.ids import new_id
 from pellucid.base.pixels import Limits, Picture, decode
 from pellucid.records.report import (
     Caption,
-    Evidence,
     Inference,
     Missing,
     Model,
@@ -49,7 +49,6 @@ from pellucid.runtime.session import Tensors
 from pellucid.runtime.views import caption_view, detection_view, to_tensor
 
 Floats = NDArray[np.float32]
-Declared = Literal["none", "edited", "generated"]
 TagAnswer = tuple[list[Tag], dict[str, float]]
 NO_PART = "this bundle has no such part"
 
@@ -108,9 +107,11 @@ class Analyser:
     """Holds the batcher and the threads of one bundle; `analyse` is safe to call from several threads."""
 
     def __init__(
-        self, bundle: LoadedBundle, policy: Policy, settings: AnalyserSettings | None = None, observe: Observe | None = None
-    ) -> None:
-        self.bundle, self.policy, self.settings = bundle, policy, settings or AnalyserSettings()
+        self, bundle: LoadedBundle, policy: Policy, settings: AnalyserSettings | None = None,
+        observe: Observe | None = None, credentials: Credentials | None = None,
+    ) -> None:  # fmt: skip
+        """Without `credentials` a manifest in a file is noticed but not checked."""
+        self.bundle, self.policy, self.settings, self.credentials = bundle, policy, settings or AnalyserSettings(), credentials
         self._model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
         self._captions = self.settings.captions and bundle.heads.caption is not None
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
@@ -123,20 +124,20 @@ class Analyser:
         self._pool.shutdown(cancel_futures=True)
 
     def analyse(
-        self, data: bytes, source: str | None = None, declared: Declared | None = None, picture: Picture | None = None
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
     ) -> Analysis:
-        """Raises `ImageError` where `data` (`picture`, if decoded before) is none, `Unavailable` where too much waits."""
+        """Raises `ImageError` where `data` is no picture (and not `decoded` before), `Unavailable` where too much waits."""
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
-        picture = picture or parts.here("decode", lambda: decode(data, self.settings.limits))
+        picture = decoded or parts.here("decode", lambda: decode(data, self.settings.limits))
         asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
-        claims = parts.start("claims", lambda: read_claims(data, picture.format))
+        claims = parts.start("claims", lambda: evidence_in(data, picture.format, self.credentials))
         safety = parts.start("safety", lambda: self.bundle.safety(_raw(asked.whole))) if self.bundle.heads.safety else None
         seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
-        evidence = [*_declaration(declared), *(parts.finish(claims) or [])]
+        evidence = [*declaration(declared), *(parts.finish(claims) or [])]
         judged = parts.finish(inference)
         decided = verdict.decide(judged, evidence)
         domain, unsafe = seen.domain if seen else None, parts.finish(safety)
@@ -144,8 +145,10 @@ class Analyser:
         image = parts.finish(facts) or plain_facts(picture)
         text = parts.finish(caption)
         parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
+        # With a Z, so that it can stand in an address as it is.
+        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         report = Report(
-            id=new_id(), created=datetime.now(UTC).isoformat(timespec="milliseconds"), source=source, image=image,
+            id=new_id(), created=created, source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
             caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),
@@ -237,10 +240,6 @@ class Analyser:
         if safety is None and found.decision == "allow":
             return Missing(part="moderation", reason="there are no scores of a safety model, and nothing is allowed without them")
         return found
-
-
-def _declaration(declared: Declared | None) -> list[Evidence]:
-    return [Evidence(kind="claim", source="uploader", says=declared, state="declared")] if declared else []
 
 
 def _raw(image: Image.Image) -> Floats:

@@ -24,8 +24,7 @@ T = TypeVar("T")
 NOT_CHECKED: tuple[str, ...] = (
     "SynthID and other proprietary watermarks: they cannot be read outside their makers' services",
     "open pixel watermarks (invisible-watermark, stealth data in alpha)",
-    "C2PA signatures: a manifest is noticed, its signature is not verified",
-    "credentials held elsewhere (remote manifests, fingerprint look-ups): nothing is fetched",
+    "credentials held elsewhere (remote manifests, revocation, fingerprint look-ups): nothing is fetched",
 )
 
 MAX_CLAIMS = 20

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from pellucid.analyse.claims_text import Claim, is_generator, of_aigc, of_comment, of_credit
+from pellucid.analyse.source_types import says_of
 
 MAX_PACKET_BYTES = 1 << 20
 MAX_ELEMENTS = 20_000
@@ -33,40 +34,15 @@ _FIELDS = {
 }
 _RESOURCE = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
 
-# cv.iptc.org/newscodes/digitalsourcetype: its codes, by what they say on the question of AI.
-_SOURCE_TYPES = {
-    "trainedalgorithmicmedia": "generated",
-    "compositewithtrainedalgorithmicmedia": "edited",
-    "compositesynthetic": "edited",
-    "digitalcapture": "captured",
-    "computationalcapture": "captured",
-    "compositecapture": "captured",
-    "negativefilm": "captured",
-    "positivefilm": "captured",
-    "print": "captured",
-    "algorithmicmedia": "not_ai",
-    "algorithmicallyenhanced": "not_ai",
-    "composite": "not_ai",
-    "datadrivenmedia": "not_ai",
-    "digitalart": "not_ai",
-    "digitalcreation": "not_ai",
-    "humanedits": "not_ai",
-    "minorhumanedits": "not_ai",
-    "screencapture": "not_ai",
-    "softwareimage": "not_ai",
-    "virtualrecording": "not_ai",
-}
-
 
 def claims(packet: bytes) -> Iterator[Claim]:
     """The claims of one packet; what is read before its first damage counts."""
     found = _fields(packet)
     says = "generated"
     for value in found.get("DigitalSourceType", ()):
-        code = value.strip().rstrip("/").rpartition("/")[2]
-        if source_says := _SOURCE_TYPES.get(code.lower()):
+        if source_says := says_of(value):
             says = "edited" if source_says == "edited" else says
-            yield Claim("xmp:DigitalSourceType", source_says, code)
+            yield Claim("xmp:DigitalSourceType", source_says, value.strip().rstrip("/").rpartition("/")[2])
     for name in ("AISystemUsed", "AISystemVersionUsed", "AIPromptInformation", "AIPromptWriterName"):
         yield from (Claim(f"xmp:{name}", says, value) for value in found.get(name, ()) if value.strip())
     for value in found.get("Credit", ()):

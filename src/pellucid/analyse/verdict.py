@@ -1,28 +1,33 @@
 """From evidence to verdict: the one place where a label is given and where it is put into words.
 
-| first that holds                                        | verdict       | basis     |
-|---------------------------------------------------------|---------------|-----------|
-| a claim says "generated"                                | generated     | claim     |
-| a claim says "edited"                                   | edited        | claim     |
-| every re-encoding of the pixels is over the threshold   | generated     | inference |
-| some are and some are not, or the slice has no threshold| unsure        | inference |
-| none is                                                 | no_ai_found   | inference |
-| the pixels could not be judged                          | unsure        | -         |
+| first that holds                                                  | verdict            | basis     |
+|-------------------------------------------------------------------|--------------------|-----------|
+| a trusted record says "generated" or "edited"                     | that               | record    |
+| the uploader declared "generated" or "edited"                     | that               | claim     |
+| a trusted record says "captured"                                  | captured           | record    |
+| a mark in the file says "generated", another "edited"             | generated, edited  | claim     |
+| every re-encoding of the pixels is over the threshold             | generated          | inference |
+| some are and some are not, or the slice has no threshold          | unsure             | inference |
+| none is                                                           | no_ai_found        | inference |
+| the pixels could not be judged                                    | unsure             | -         |
 
-A claim of AI is enough to label, with its source named. A claim of a camera or of "no AI" proves nothing and moves nothing.
+A claim of AI is enough to label, with its source named; one against the uploader's interest is worth more than a signature on
+what a camera saw. A claim of a camera or of "no AI" proves nothing, and an invalid record is shown and moves nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pellucid.records.heads import ALL, Calibration, Thresholds
-from pellucid.records.report import Evidence, Inference, Verdict
+from pellucid.records.report import Evidence, Inference, Verdict, VerdictLabel
 
 PLACES = 4
-# State of a claim that the uploader made, not the file.
-DECLARED = "declared"
+# States of evidence: what the uploader said, and what someone on the trust list signed.
+DECLARED, TRUSTED = "declared", "trusted"
+_AI = ("generated", "edited")
+_WORDS: Mapping[VerdictLabel, str] = {"generated": "AI-generated", "edited": "Edited with AI", "captured": "Taken with a camera"}
 
 
 def near(logit: float, slice_name: str, calibration: Calibration, thresholds: Thresholds) -> bool:
@@ -56,20 +61,30 @@ def judge(logit: float, others: Sequence[float], slice_name: str, calibration: C
 
 def decide(inference: Inference | None, evidence: Sequence[Evidence]) -> Verdict:
     """Total: every combination of evidence has a verdict."""
-    for says in ("generated", "edited"):
-        claims = [piece for piece in evidence if piece.kind == "claim" and piece.says == says]
-        if claims:
-            return _from_claim(says, claims)
+    records = [piece for piece in evidence if piece.kind == "record" and piece.state == TRUSTED]
+    declared = [piece for piece in evidence if piece.kind == "claim" and piece.state == DECLARED]
+    marks = [piece for piece in evidence if piece.kind == "claim" and piece.state != DECLARED]
+    for pieces, words in ((records, _AI), (declared, _AI), (records, ("captured",)), (marks, _AI)):
+        for says in words:
+            if found := [piece for piece in pieces if piece.says == says]:
+                return _from_words(says, found)
     if inference is None:
         return Verdict(label="unsure", basis=[], text="The picture itself could not be judged.")
     return _from_pixels(inference)
 
 
-def _from_claim(says: str, claims: Sequence[Evidence]) -> Verdict:
-    what = "AI-generated" if says == "generated" else "edited with AI"
-    marks = ", ".join(dict.fromkeys(claim.source for claim in claims if claim.state != DECLARED))
-    text = f"Marked as {what} by the file itself ({marks}; not signed)." if marks else f"Declared as {what} by its uploader."
-    return Verdict(label="generated" if says == "generated" else "edited", basis=["claim"], text=text)
+def _from_words(says: str, found: Sequence[Evidence]) -> Verdict:
+    first = found[0]
+    label: VerdictLabel = "generated" if says == "generated" else "edited" if says == "edited" else "captured"
+    what = _WORDS[label]
+    if first.kind == "record":
+        return Verdict(label=label, basis=["record"], text=f"{what}: a record in the file says so, {first.detail}.")
+    if first.state == DECLARED:
+        return Verdict(label=label, basis=["claim"], text=f"{what}: declared so by its uploader.")
+    marks = ", ".join(dict.fromkeys(piece.source for piece in found))
+    return Verdict(
+        label=label, basis=["claim"], text=f"{what}: marked so by the file itself ({marks}; not signed by anyone trusted)."
+    )
 
 
 def _from_pixels(inference: Inference) -> Verdict:

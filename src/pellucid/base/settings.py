@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("pellucid-data"), description="Folder of the database and the stored pictures; made if absent.")
     bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
     policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
+    trust_list: Path | None = Field(
+        None, description="PEM certificates, a file or a folder, of signers whose C2PA records decide; read again when changed."
+    )
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
     )
@@ -99,7 +102,7 @@ class Settings(BaseSettings):
 
 
 def shipped(name: str) -> Path:
-    """A folder of the package's own defaults: `bundle`, `policies`, `prompts` or `recipes`."""
+    """A folder of the package's own defaults: `bundle`, `policies`, `prompts`, `recipes` or `trust`."""
     return Path(str(files("pellucid.defaults") / name))
 
 

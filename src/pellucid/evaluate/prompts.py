@@ -17,8 +17,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
 from pellucid.analyse.answers import Answer
@@ -26,6 +24,7 @@ from pellucid.analyse.described import Describer, jpeg_of
 from pellucid.base.errors import ConfigError, DataError, DescriberError
 from pellucid.base.rates import lower_bound
 from pellucid.base.settings import read_settings
+from pellucid.base.tables import show, table
 from pellucid.evaluate.captions import hallucinations, one_human, score
 from pellucid.evaluate.machine import machine
 from pellucid.evaluate.object_words import SYNONYMS, name_table, objects_named
@@ -77,7 +76,7 @@ def run_prompts(what: PromptsRecipe, out: Path, final: bool) -> Path:
     )  # fmt: skip
     write_report(record, {}, to)
     write_evaluation(record, to / "evaluation.json")
-    Console().print(table(sections["prompts"]))
+    show(table("prompts", ("prompt", *COLUMNS), rows(sections["prompts"])))
     return to
 
 
@@ -103,14 +102,9 @@ def compare(describer: Describer, dataset: Dataset, samples: Sequence[Sample], s
     return found
 
 
-def table(found: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row a prompt, for people."""
-    shown = Table(title="prompts", title_justify="left")
-    for column in ("prompt", *COLUMNS):
-        shown.add_column(column.replace("_", " "), overflow="fold")
-    for name, measures in found.items():
-        shown.add_row(name, *("" if measures.get(column) is None else str(measures[column]) for column in COLUMNS))
-    return shown
+def rows(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A row a prompt: its name, then `COLUMNS`."""
+    return [[name, *("" if one.get(column) is None else str(one[column]) for column in COLUMNS)] for name, one in found.items()]
 
 
 def _ask(describer: Describer, prompt: Prompt, dataset: Dataset, samples: Sequence[Sample]) -> Asked:

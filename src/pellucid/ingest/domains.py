@@ -100,16 +100,6 @@ def write_rule(rule: DomainRule, folder: Path) -> None:
     write_atomically(folder / NAMES, DomainNames(names=rule.names).model_dump_json(indent=1).encode())
 
 
-def read_rule(folder: Path) -> DomainRule:
-    """Raises `DataError` where the folder holds none."""
-    try:
-        names = DomainNames.model_validate_json((folder / NAMES).read_bytes()).names
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
-            return DomainRule(names, arrays["weights"], arrays["bias"])
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder} holds no domain rule: {error}") from error
-
-
 def _teaches(sample: Sample, recipe: Domains) -> bool:
     return sample.label == "real" and sample.split == recipe.split and sample.declared in recipe.of
 

@@ -14,6 +14,7 @@ from pellucid.base.errors import BundleError
 from pellucid.records.report import Budget, Frozen, Probability
 
 ALL = "all"
+QUALITIES = ("small", "large")
 TagSource = Literal["encoder", "captions"]
 T = TypeVar("T", bound=Frozen)
 

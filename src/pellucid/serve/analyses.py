@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import (
     AnalysisTooSlow,
@@ -41,6 +41,19 @@ AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a rep
 IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
 BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, InvalidParameter)
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
+
+
+class ListQuery(BaseModel):
+    """What a list may be asked; a name that is not here is refused, since a filter nobody reads would show too much."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: VerdictLabel | None = Field(None, description="Only this verdict")
+    decision: Decision | None = Field(None, description="Only this moderation decision")
+    since: datetime | None = Field(None, description="Made at or after this moment (RFC 3339)")
+    until: datetime | None = Field(None, description="Made before this moment (RFC 3339)")
+    limit: int = Field(50, ge=1, le=200, description="Reports a page")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the page before")
 
 
 class ReportPage(BaseModel):
@@ -95,18 +108,10 @@ async def analyse(service: Held, request: Request, response: Response) -> Report
     summary="Reports given before, newest first",
     responses=documented(InvalidParameter, Unauthorized),
 )
-async def list_analyses(
-    service: Held,
-    verdict: Annotated[VerdictLabel | None, Query(description="Only this verdict")] = None,
-    decision: Annotated[Decision | None, Query(description="Only this moderation decision")] = None,
-    since: Annotated[datetime | None, Query(description="Made at or after this moment (RFC 3339)")] = None,
-    until: Annotated[datetime | None, Query(description="Made before this moment (RFC 3339)")] = None,
-    limit: Annotated[int, Query(ge=1, le=200, description="Reports a page")] = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
-) -> ReportPage:
+async def list_analyses(service: Held, asked: Annotated[ListQuery, Query()]) -> ReportPage:
     """Filters may be combined. The cursor holds a place and not a number, so new reports neither repeat nor hide any."""
-    filters = Filters(verdict, decision, since, until)
-    page = await service.read(lambda: service.store.list(filters, cursor, limit))
+    filters = Filters(asked.verdict, asked.decision, asked.since, asked.until)
+    page = await service.read(lambda: service.store.list(filters, asked.cursor, asked.limit))
     return ReportPage(items=list(page.reports), next=page.cursor)
 
 

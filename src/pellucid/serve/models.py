@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from pellucid.base.errors import Starting, Unauthorized
 from pellucid.records.bundle import Bundle
-from pellucid.records.heads import Thresholds
-from pellucid.records.report import Budget
+from pellucid.records.heads import QUALITIES, Thresholds
 from pellucid.serve.engine import ModelInfo, SliceBudget
 from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
@@ -32,16 +31,17 @@ async def list_models(service: Held) -> Models:
     return Models(models=list((await service.loaded()).models))
 
 
-def describe(bundle: Bundle, thresholds: Thresholds, channel: str) -> ModelInfo:
-    """What a client may know of a bundle: its parts' uses and the budget of every slice."""
-    budgets = [
-        SliceBudget(slice=name, threshold=chosen.threshold, inherited=chosen.parent is not None, **_figures(chosen.budget))
-        for name, chosen in sorted(thresholds.slices.items())
-    ]
+def describe(bundle: Bundle, thresholds: Thresholds, domains: Sequence[str], channel: str) -> ModelInfo:
+    """What a client may know of a bundle: its parts' uses and the budget of every slice that a report can name."""
+    leaves = {f"{domain}/{quality}" for domain in domains for quality in QUALITIES}
+    budgets = [_budget(name, thresholds) for name in sorted(leaves | thresholds.slices.keys())]
     return ModelInfo(
         bundle=bundle.label, channel=channel, use=bundle.use, parts=dict(bundle.parts), created=bundle.created, budgets=budgets
     )
 
 
-def _figures(budget: Budget | None) -> dict[str, Any]:
-    return {} if budget is None else budget.model_dump(exclude={"slice"})
+def _budget(name: str, thresholds: Thresholds) -> SliceBudget:
+    chosen = thresholds.of(name)
+    figures = chosen.budget.model_dump(exclude={"slice"}) if chosen.budget else {}
+    inherited = chosen.parent is not None or name not in thresholds.slices
+    return SliceBudget(slice=name, threshold=chosen.threshold, inherited=inherited, **figures)

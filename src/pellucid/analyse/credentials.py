@@ -1,0 +1,129 @@
+"""Signed records: a C2PA manifest in the file, its signature and hashes checked, its signer looked up in a trust list.
+
+| state of the manifest                        | evidence           | worth                                    |
+|----------------------------------------------|--------------------|------------------------------------------|
+| intact, the signer is on the trust list      | record, `trusted`  | decides                                  |
+| intact, the signer is anybody                | claim, `untrusted` | what an unsigned mark is worth           |
+| changed since, expired, damaged              | record, `invalid`  | nothing; it is shown, with what is wrong |
+
+Nothing is fetched while reading: neither manifests kept elsewhere nor revocation lists. The trust list is a file of PEM
+certificates, read again when it changes, so that it can be updated without a release.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import c2pa
+from cryptography.x509 import load_pem_x509_certificates
+
+from pellucid.analyse.history import history_of
+from pellucid.base.errors import ConfigError
+from pellucid.records.report import Evidence
+
+SOURCE = "c2pa"
+MIME_TYPES = {
+    "JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "AVIF": "image/avif",
+}  # fmt: skip
+MOST_DETAIL = 200
+_TRUSTED = "signingCredential.trusted"
+log = logging.getLogger(__name__)
+
+
+class Credentials:
+    """Reads manifests by one trust list; safe to use from several threads."""
+
+    def __init__(self, trust_list: Path) -> None:
+        """`trust_list` is a file of PEM certificates, or a folder of such files. Raises `ConfigError` where it cannot be read."""
+        self._trust_list = trust_list
+        self._lock = threading.Lock()
+        self._stamp = _stamp(trust_list)
+        try:
+            self._context = _context(trust_list)
+        except (OSError, ValueError, c2pa.C2paError) as error:
+            raise ConfigError(f"the trust list {trust_list} cannot be read ({error}); give PEM certificates") from error
+
+    def read(self, data: bytes, picture_format: str) -> list[Evidence]:
+        """What the manifest in `data`, a file of PIL's `picture_format`, says and is worth; nothing where there is none."""
+        if picture_format not in MIME_TYPES:
+            return []
+        try:
+            with c2pa.Reader(MIME_TYPES[picture_format], io.BytesIO(data), context=self._current()) as reader:
+                return [_evidence(json.loads(reader.json()), str(reader.get_validation_state()))]
+        except c2pa.C2paError.ManifestNotFound:
+            return []
+        except c2pa.C2paError as error:
+            return [Evidence(kind="record", source=SOURCE, says="has_manifest", state="invalid", detail=_short(str(error)))]
+
+    def _current(self) -> c2pa.Context:
+        """The trust list as it is now; one that has become unreadable is reported and the last good one kept."""
+        with self._lock:
+            if (stamp := _stamp(self._trust_list)) != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._context = _context(self._trust_list)
+                    log.info("the trust list was read again")
+                except (OSError, ValueError, c2pa.C2paError) as error:
+                    log.error("the changed trust list cannot be read, the one before stays in force: %s", error)
+            return self._context
+
+
+def _files(trust_list: Path) -> list[Path]:
+    return sorted(trust_list.glob("*.pem")) if trust_list.is_dir() else [trust_list]
+
+
+def _stamp(trust_list: Path) -> tuple[tuple[str, int, int], ...]:
+    """Changes when a file of the list does."""
+    stats = [(path.name, path.stat()) for path in _files(trust_list) if path.exists()]
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+
+
+def _context(trust_list: Path) -> c2pa.Context:
+    """Raises `OSError` or `ValueError` for a list that cannot be read; the library would pass over what it cannot parse."""
+    settings: dict[str, Any] = {
+        "version": 1,
+        "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
+    }
+    texts = [path.read_text() for path in _files(trust_list)]
+    for text in texts:
+        load_pem_x509_certificates(text.encode())
+    if texts:
+        settings["trust"] = {"trust_anchors": "\n".join(texts)}
+    return c2pa.Context(c2pa.Settings.from_dict(settings))
+
+
+def _evidence(store: dict[str, Any], state: str) -> Evidence:
+    results = store.get("validation_results") or {}
+    history = history_of(store, frozenset(_trusted(results)))
+    signers = ", ".join(history.signers)
+    if state == "Trusted":
+        return Evidence(kind="record", source=SOURCE, says=history.says, state="trusted", detail=_short(f"signed by {signers}"))
+    if state == "Valid":
+        detail = _short(f"signed by {signers}, who is on no trust list")
+        return Evidence(kind="claim", source=SOURCE, says=history.says, state="untrusted", detail=detail)
+    faults = ", ".join(dict.fromkeys(_faults(results))) or "its validation failed"
+    return Evidence(kind="record", source=SOURCE, says=history.says, state="invalid", detail=_short(faults))
+
+
+def _trusted(results: dict[str, Any]) -> Iterator[str]:
+    """Labels of the manifests whose signer was found in the trust list."""
+    deltas = [delta.get("validationDeltas") or {} for delta in results.get("ingredientDeltas") or ()]
+    for part in (results.get("activeManifest") or {}, *deltas):
+        for status in part.get("success") or ():
+            if status.get("code") == _TRUSTED:
+                yield str(status.get("url", "")).removeprefix("self#jumbf=/c2pa/").partition("/")[0]
+
+
+def _faults(results: dict[str, Any]) -> Iterator[str]:
+    for status in (results.get("activeManifest") or {}).get("failure") or ():
+        yield str(status.get("code"))
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:MOST_DETAIL]
