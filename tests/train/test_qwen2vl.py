@@ -226,7 +226,7 @@ def test_the_server_answers_as_the_protocol_says(trained: Trained) -> None:
 
 
 def test_probabilities_belong_to_the_text(trained: Trained) -> None:
-    said, whole = reply(trained.base, trained.model, picture("red"), "Was ist dás?", 12)
+    said, whole = reply(trained.base, trained.model, picture("red"), "A naïve café?", 12)
     assert b"".join(token.text for token in said.tokens).decode("utf-8", "replace") == said.text
     assert all(-math.inf < token.log_probability <= 0 for token in said.tokens)
     assert len(said.tokens) == 12 or whole
