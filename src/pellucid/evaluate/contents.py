@@ -131,6 +131,7 @@ CHAPTERS: Mapping[str, Callable[[Section], Iterator[Block]]] = {
     "captions": _by_split("Captions"),
     "tags": _by_split("Tags", "`macro_ap` is the mean average precision (mAP) over classes with enough positives."),
     "heatmap": _by_split("Heat map"),
+    "prompts": _by_split("Prompts"),
     "parity": _by_split("Parity", "The served build against the same weights in float32."),
     "stability": _stability,
     "fairness": _fairness,

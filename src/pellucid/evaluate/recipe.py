@@ -202,3 +202,15 @@ class EvaluationRecipe(Recipe):
         """The sections that this evaluation has, by name."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: part for name, part in found.items() if isinstance(part, Part)}
+
+
+class PromptsRecipe(Recipe):
+    """Several prompts asked about the same pictures: `pictures` of each (source, split), drawn by the seed; all where None."""
+
+    kind: Literal["prompts"]
+    name: str
+    seed: int = 0
+    dataset: str
+    sources: tuple[tuple[str, str], ...]
+    prompts: tuple[str, ...] = Field(min_length=1)
+    pictures: int | None = Field(default=None, gt=0)

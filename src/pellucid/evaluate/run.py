@@ -6,12 +6,8 @@ same bundle is refused: a test that is looked at twice is a validation set.
 
 from __future__ import annotations
 
-import os
-import platform
-import random
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,18 +23,20 @@ from pellucid.evaluate.failure_modes import evaluate_failure_modes
 from pellucid.evaluate.fairness import evaluate_fairness
 from pellucid.evaluate.heatmap import evaluate_heatmap
 from pellucid.evaluate.judge import Judged, embeddings, judge_split
+from pellucid.evaluate.machine import machine
 from pellucid.evaluate.parity import evaluate_parity
-from pellucid.evaluate.recipe import EvaluationRecipe
+from pellucid.evaluate.prompts import run_prompts
+from pellucid.evaluate.recipe import EvaluationRecipe, PromptsRecipe
 from pellucid.evaluate.replay import evaluate_replay
 from pellucid.evaluate.report import write_report
 from pellucid.evaluate.stability import evaluate_stability
 from pellucid.evaluate.tags import evaluate_tags
 from pellucid.evaluate.time_order import evaluate_time_order
 from pellucid.records.checkpoint import git_commit
-from pellucid.records.dataset import TEST_SPLITS, Dataset, read_dataset
+from pellucid.records.dataset import TEST_SPLITS, read_dataset
 from pellucid.records.evaluation import Evaluation, write_evaluation
 from pellucid.records.features import FeatureFolder
-from pellucid.records.recipe import load_recipe
+from pellucid.records.recipe import load_recipe, recipe_kind
 from pellucid.runtime.bundle import LoadedBundle
 from pellucid.runtime.features import feature_key
 
@@ -48,6 +46,8 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
 
     Raises `ConfigError` where a test split is asked for without `final`, or a second time.
     """
+    if recipe_kind(recipe, ("evaluation", "prompts")) == "prompts":
+        return run_prompts(load_recipe(recipe, PromptsRecipe), out, final)
     what = load_recipe(recipe, EvaluationRecipe)
     folder = roots.get("bundle") or out / "bundles" / what.bundle
     bundle = LoadedBundle.open(folder)
@@ -71,16 +71,6 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
     write_report(record, judged, to)
     write_evaluation(record, to / "evaluation.json")
     return to
-
-
-def machine() -> str:
-    """What the figures were taken on, without its name."""
-    model = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        model = next(
-            (line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model
-        )
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def _further(

@@ -47,7 +47,7 @@ def train(recipe: Path, roots: dict[str, Path], out: Path, launch: Launch) -> Pa
 
 def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]:
     """The recipe as read, and what workers are to do; features are extracted here, before any of them starts."""
-    kind = recipe_kind(recipe, ("detector", "image-detector", "distil", "ensemble", "caption", "tags"))
+    kind = recipe_kind(recipe, ("detector", "image-detector", "distil", "ensemble", "caption", "tags", "qwen2vl"))
     if kind in ("image-detector", "distil", "ensemble"):
         return _network(kind, recipe, roots, out)
     if kind == "detector":
@@ -63,6 +63,12 @@ def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]
         captioner = load_recipe(recipe, CaptionerRecipe)
         extract_lacking(out, captioner.dataset, [captioner.data.view], CAPTION_PARTS)
         return captioner, partial(_alone, partial(run_caption, captioner, out))
+    if kind == "qwen2vl":
+        from pellucid.train.qwen2vl import run_qwen2vl
+        from pellucid.train.qwen2vl_recipe import Qwen2vlRecipe
+
+        describer = load_recipe(recipe, Qwen2vlRecipe)
+        return describer, partial(_alone, partial(run_qwen2vl, describer, roots, out))
     from pellucid.train.tags import run_tags
     from pellucid.train.tags_recipe import TagsRecipe
 
