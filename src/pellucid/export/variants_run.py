@@ -72,13 +72,13 @@ def run_variants(recipe: VariantsRecipe, out: Path) -> Path:
         model = (
             _encoder(recipe, out, pixels, Path(work)) if recipe.checkpoint == "" else _network(recipe, out, pixels, Path(work))
         )
-        rows = {}
+        rows: dict[str, Measured] = {}
         for name, tolerance in tqdm(recipe.variants.items(), unit="variant"):
             path = folder / f"{name}.onnx"
             make_variant(name, model.path, [one[None] for one in scales], path)
             found = outputs_of(path, pixels)
             ms = speed_of(path, pixels[: recipe.timed], recipe.threads)
-            rows[name] = measure(path, found[model.output], model.reference, model.logits(found), labels, tolerance, ms)
+            rows[name] = measure(path, _f32(found[model.output]), model.reference, model.logits(found), labels, tolerance, ms)
     dataset = read_dataset(out / "data" / recipe.dataset).id
     about = [
         f"# Variants of `{recipe.checkpoint or 'encoder'}`", "",

@@ -76,7 +76,7 @@ class Backbone(nn.Module):
     def __init__(self, network: Network, recompute: bool = False) -> None:
         super().__init__()
         self.is_vit = network.architecture == "vit"
-        self.body: Any = _vit(network) if self.is_vit else _resnet(network.resnet)
+        self.body = _vit(network) if self.is_vit else _resnet(network.resnet)
         mean, std = torch.tensor(network.mean), torch.tensor(network.std)
         clip_mean, clip_std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)
         self.register_buffer("scale", (clip_std / std).view(3, 1, 1), persistent=False)
@@ -150,14 +150,14 @@ def resizing(from_px: int, to_px: int) -> Tensor:
     return nn.functional.interpolate(whole, (to_px, from_px), mode="bilinear", antialias=True).view(to_px, from_px)
 
 
-def _resnet(shape: ResNetShape) -> nn.Module:
+def _resnet(shape: ResNetShape) -> Any:
     config = ResNetConfig(
         embedding_size=shape.stem, hidden_sizes=list(shape.widths), depths=list(shape.depths), layer_type="bottleneck"
     )
     return ResNetModel(config)
 
 
-def _vit(network: Network) -> nn.Module:
+def _vit(network: Network) -> Any:
     shape = network.vit
     config = ViTConfig(
         hidden_size=shape.width, num_hidden_layers=shape.layers, num_attention_heads=shape.heads,

@@ -36,7 +36,8 @@ def caption_view(image: Image.Image, spec: ViewSpec) -> Image.Image:
 
 def to_tensor(image: Image.Image, spec: ViewSpec) -> NDArray[np.float32]:
     """RGB picture of `encoder_px` → normalised float32 [3, H, W]."""
-    return to_tensors(np.asarray(image)[None], spec)[0]
+    (only,) = to_tensors(np.asarray(image)[None], spec)
+    return np.asarray(only)
 
 
 def to_tensors(pixels_nhwc: NDArray[np.uint8], spec: ViewSpec) -> NDArray[np.float32]:

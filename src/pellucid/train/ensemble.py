@@ -42,8 +42,8 @@ def run_ensemble(recipe: EnsembleRecipe, out: Path) -> Path:
     )
     calibration = fit_calibration(logits, labels, weights, recipe.prior)
     thresholds = verdict_thresholds(samples, labels, logits, calibration, recipe.verdict)
-    metrics = {"pictures": len(samples), "auc": auc(labels, logits)}
-    metrics |= {"member_auc": {name: auc(labels, column) for name, column in zip(recipe.members, scores.T, strict=True)}}
+    of_members = {name: auc(labels, column) for name, column in zip(recipe.members, scores.T, strict=True)}
+    metrics = {"pictures": len(samples), "auc": auc(labels, logits), "member_auc": of_members}
     folder = out / "checkpoints" / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "calibration.json", calibration.model_dump_json(indent=1).encode())
