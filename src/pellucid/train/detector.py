@@ -72,7 +72,8 @@ class _Judge(nn.Module):
         self.head = head
 
     def forward(self, standard: Tensor) -> Tensor:
-        return self.head.judge_standard(standard)
+        # Not a view of its last layer: FSDP2 hooks the backward pass of what is returned.
+        return self.head.judge_standard(standard).clone()
 
 
 def train_ensemble(
