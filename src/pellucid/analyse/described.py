@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from pellucid.analyse.analyser import Analyser, Analysis, Declared
+from pellucid.analyse.analyser import Analyser, Analysis
 from pellucid.analyse.answers import Answer, read_answer
+from pellucid.analyse.evidence import Declared
 from pellucid.analyse.parts import Parts
 from pellucid.base.pixels import decode
 from pellucid.records.prompt import Prompt
@@ -59,7 +60,7 @@ class DescribedAnalyser:
     def __init__(self, analyser: Analyser, describer: Describer, pictures: int) -> None:
         """`pictures` are analysed at one time."""
         self._analyser, self._describer = analyser, describer
-        self._limits_s = {prompt.part: describer.timeout_s for prompt in describer.prompts}
+        self._limits_s: dict[str, float] = {prompt.part: describer.timeout_s for prompt in describer.prompts}
         self._pool = ThreadPoolExecutor(pictures * len(describer.prompts), thread_name_prefix="describer")
 
     def close(self) -> None:

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
-from pellucid.analyse.analyser import Analyser, Declared
+from pellucid.analyse.analyser import Analyser
+from pellucid.analyse.evidence import Declared
 from pellucid.analyse.moderation import Policy
 from pellucid.evaluate.detection import ACCUSED
 from pellucid.evaluate.scenes import COLOURS, Scene

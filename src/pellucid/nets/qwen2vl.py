@@ -58,7 +58,7 @@ class Lora:
 
     targets: tuple[str, ...]
     rank: int
-    alpha: float
+    alpha: int
     dropout: float
 
 

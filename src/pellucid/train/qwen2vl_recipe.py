@@ -60,7 +60,7 @@ class Adapter(Recipe):
 
     targets: tuple[str, ...] = Field(min_length=1)
     rank: int = Field(gt=0)
-    alpha: float = Field(gt=0)
+    alpha: int = Field(gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     def lora(self) -> Lora:

@@ -25,8 +25,8 @@ def launch_on_ray(task: Task, distribution: Distribution, out: Path) -> Path:
 
     Raises `TrainingFailed` where workers were lost more often than `retries` allows.
     """
-    trainer = TorchTrainer(
-        _work,
+    trainer: Any = TorchTrainer(
+        _work,  # type: ignore[arg-type]  # what a worker returns comes back as `return_value`
         train_loop_config={"task": task, "distribution": distribution},
         torch_config=TorchConfig(backend=distribution.backend),
         scaling_config=ScalingConfig(num_workers=distribution.workers, use_gpu=distribution.gpu),
