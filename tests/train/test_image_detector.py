@@ -123,6 +123,7 @@ class _Failing(Alone):
     """One process, whose machine loses power after some forward passes."""
 
     def __init__(self, passes: int) -> None:
+        super().__init__()
         self.left = passes
 
     def wrap(self, model: nn.Module) -> nn.Module:

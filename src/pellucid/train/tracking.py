@@ -58,13 +58,12 @@ class Sender:
 
 @contextmanager
 def tracked(out: Path, recipe: Any) -> Iterator[Journal]:
-    """A journal for the run that `recipe` (with kind, name and dataset) describes; at its end all journals are sent."""
+    """A journal for the run that `recipe` (with kind and name) describes; at its end all journals are sent."""
     url = tracking_url(out)
     journal = new_journal(out, recipe.name)
     journal = replace(journal, written=Sender(url, journal.folder))
     told = {name: str(value)[:LONGEST_PARAM] for name, value in flat(json.loads(recipe.model_dump_json())).items()}
-    dataset = read_dataset(out / "data" / recipe.dataset).id
-    journal.start(recipe.name, recipe.kind, told, {"git_commit": git_commit(), "dataset": f"{recipe.dataset}@{dataset}"})
+    journal.start(recipe.name, recipe.kind, told, {"git_commit": git_commit(), "dataset": "+".join(_data_of(recipe, out))})
     ending: Ending = "FAILED"
     try:
         with sampled(journal):
@@ -133,6 +132,13 @@ def reach(url: str) -> None:
             return
     except OSError as error:
         raise Unavailable(f"no tracking server answers at {url} ({error})") from error
+
+
+def _data_of(recipe: Any, out: Path) -> Iterator[str]:
+    """NAME@ID of each dataset that a run reads; an ensemble reads none, its members did."""
+    names = [recipe.dataset] if hasattr(recipe, "dataset") else [part.dataset for part in getattr(recipe, "material", ())]
+    for name in names:
+        yield f"{name}@{read_dataset(out / 'data' / name).id}"
 
 
 def experiment_of(client: Any, name: str, url: str, out: Path) -> str:
