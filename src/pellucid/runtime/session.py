@@ -52,7 +52,7 @@ class OpenVinoSession:
 class OnnxRuntimeSession:
     """ONNX Runtime on the CPU. `exact`: sums of int8 products never saturate, which they may without VNNI; somewhat slower."""
 
-    def __init__(self, path: Path, threads: int = 0, exact: bool = True) -> None:
+    def __init__(self, path: Path, threads: int = 0, exact: bool = False) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -92,10 +92,8 @@ def open_encoder(path: Path, threads: int = 0, back_end: BackEnd | None = None) 
     Raises `BundleError` where the file cannot be loaded.
     """
     chosen = back_end or fastest_back_end(processor_flags())
-    if chosen == "openvino":
-        return open_session(path, chosen, threads)
-    # Its products seldom saturate: 0.999 of cosine to OpenVINO, which does not (docs/adr/0003-int8-encoder.md).
-    return RowByRow(_opened(path, lambda: OnnxRuntimeSession(path, threads, exact=False), chosen))
+    session = open_session(path, chosen, threads)
+    return session if chosen == "openvino" else RowByRow(session)
 
 
 def fastest_back_end(flags: Collection[str]) -> BackEnd:
@@ -113,6 +111,11 @@ def open_session(path: Path, back_end: BackEnd, threads: int = 0) -> Session:
     """Raises `BundleError` where the file cannot be loaded."""
     kind = OpenVinoSession if back_end == "openvino" else OnnxRuntimeSession
     return _opened(path, lambda: kind(path, threads), back_end)
+
+
+def open_exact(path: Path) -> Session:
+    """A small head of int8 products, on one thread. Raises `BundleError`."""
+    return _opened(path, lambda: OnnxRuntimeSession(path, threads=1, exact=True), "onnxruntime")
 
 
 def _opened(path: Path, make: Callable[[], Session], back_end: BackEnd) -> Session:
