@@ -42,7 +42,7 @@ def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = No
     known = load_examples(everything, features, recipe.data.views, recipe.head.parts)
     folder = out / "checkpoints" / recipe.name
     origin = Origin("detector", json.loads(recipe.model_dump_json()), git_commit(), dataset.id, features.key)
-    keeps = recipe.distribution and States(folder / "states", origin, recipe.distribution.state_steps)
+    keeps = States(folder / "states", origin, recipe.distribution.state_steps) if recipe.distribution else None
     by = By(workers, keeps)
 
     metrics: dict[str, object] = {"val_auc": _val_auc(recipe, everything, known, allowed, by.part("val"))}

@@ -12,13 +12,14 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from pydantic import Field, model_validator
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from pellucid.base.errors import PellucidError, TrainingFailed
 from pellucid.base.logs import configure_logs
@@ -68,7 +69,7 @@ def launch_here(task: Task, distribution: Distribution) -> Path:
     if distribution.strategy == "plain":
         return task(Alone("cuda" if distribution.gpu else "cpu"))
     for tries_left in reversed(range(distribution.retries + 1)):
-        answers = mp.get_context("spawn").SimpleQueue()
+        answers = get_context("spawn").SimpleQueue()
         with tempfile.TemporaryDirectory(prefix="pellucid-") as meeting:
             killed = _run_workers((task, distribution, meeting, answers), distribution.workers)
         if not answers.empty():
@@ -111,11 +112,11 @@ def _worker(rank: int, task: Task, distribution: Distribution, meeting: str, ans
 
 def _run_workers(arguments: tuple[Any, ...], count: int) -> int | None:
     """The number of the worker that a signal ended, if one did. Raises `TrainingFailed` with the trace of one that failed."""
-    context = mp.spawn(_worker, arguments, count, join=False)  # type: ignore[no-untyped-call]
+    context = spawn(_worker, arguments, count, join=False)  # type: ignore[no-untyped-call]
     try:
         while not context.join():
             pass
-    except (mp.ProcessExitedException, mp.ProcessRaisedException) as error:
+    except (ProcessExitedException, ProcessRaisedException) as error:
         # When one is killed, another may fail first, for lack of it; and those left are ended by SIGTERM.
         codes = [process.exitcode for process in context.processes]
         killed = [rank for rank, code in enumerate(codes) if code is not None and code < 0 and code != -signal.SIGTERM]

@@ -6,8 +6,9 @@ workers can leave a part (ray #41700). So each start is a new Ray run, and `out`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
@@ -26,7 +27,7 @@ def launch_on_ray(task: Task, distribution: Distribution, out: Path) -> Path:
     Raises `TrainingFailed` where workers were lost more often than `retries` allows.
     """
     trainer = TorchTrainer(
-        _work,
+        cast("Callable[[dict[str, Any]], None]", _work),  # Ray's types do not know yet that it may return something
         train_loop_config={"task": task, "distribution": distribution},
         torch_config=TorchConfig(backend=distribution.backend),
         scaling_config=ScalingConfig(num_workers=distribution.workers, use_gpu=distribution.gpu),
@@ -35,7 +36,7 @@ def launch_on_ray(task: Task, distribution: Distribution, out: Path) -> Path:
         ),
     )
     try:
-        result = trainer.fit()
+        result: Any = trainer.fit()
     except TrainingFailedError as error:
         raise TrainingFailed(str(error).strip()) from error
     return result_of(result.return_value)

@@ -32,7 +32,8 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, on: Literal["local", "r
     if on == "ray":
         from pellucid.train.ray_job import submit
 
-        return submit("train", recipe, roots, out)
+        submit("train", recipe, roots, out)
+        return None
     return train(recipe, roots, out, launch_here)
 
 

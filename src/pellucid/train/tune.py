@@ -42,7 +42,8 @@ MOST_ROUNDS = 1000
 def run(recipe: Path, roots: dict[str, Path], out: Path, trials: int, on: Literal["local", "ray"] = "local") -> Path | None:
     """What `pellucid tune` calls: `tune` here, or as a job of the cluster, which has said the folder itself."""
     if on == "ray":
-        return submit("tune", recipe, roots, out, trials=trials)
+        submit("tune", recipe, roots, out, trials=trials)
+        return None
     return tune(recipe, out, trials)
 
 
@@ -54,11 +55,11 @@ def tune(recipe: Path, out: Path, trials: int) -> Path:
     kind, read = _read(recipe)
     search: Search = read.search
     own = own_values(read, search)
-    folder = out / "tuning" / read.name
+    folder: Path = out / "tuning" / read.name
     folder.mkdir(parents=True, exist_ok=True)
     extract_lacking(out, read.dataset, read.data.views, DETECTION_PARTS, read.data.splits)
     _connect()
-    found = Tuner(
+    found: Any = Tuner(
         ray_tune.with_parameters(_trial, kind=kind, recipe=read, out=out.resolve()),
         param_space={place: _drawn(values) for place, values in search.space.items()},
         tune_config=TuneConfig(
