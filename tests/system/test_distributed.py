@@ -47,10 +47,10 @@ def test_a_killed_worker_changes_nothing_in_the_end(on: str, repository: Path) -
 
 def test_a_job_that_is_wrongly_asked_says_so_here(tmp_path: Path, ray_environment: dict[str, str]) -> None:
     wrong = tmp_path / "wrong.toml"
-    wrong.write_text(RECIPE.replace("width", "witdh"))
+    wrong.write_text(RECIPE.replace("width", "wide"))
     found = pellucid("train", wrong, "--out", tmp_path, "--on", "ray", environment=ray_environment)
     assert found.returncode == 2, found.stdout + found.stderr
-    assert "wrong.toml:14: head.witdh: there is no such key; did you mean width?" in found.stdout
+    assert "wrong.toml:14: head.wide: there is no such key; did you mean width?" in found.stdout
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")

@@ -112,7 +112,7 @@ def _worker(rank: int, task: Task, distribution: Distribution, meeting: str, ans
 
 def _run_workers(arguments: tuple[Any, ...], count: int) -> int | None:
     """The number of the worker that a signal ended, if one did. Raises `TrainingFailed` with the trace of one that failed."""
-    context = spawn(_worker, arguments, count, join=False)  # type: ignore[no-untyped-call]
+    context = spawn(_worker, arguments, count, join=False)
     try:
         while not context.join():
             pass
