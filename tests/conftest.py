@@ -19,6 +19,11 @@ settings.register_profile("ci", settings.get_profile("pellucid"), derandomize=Tr
 settings.load_profile("ci" if os.environ.get("CI") else "pellucid")
 
 
+def pytest_configure() -> None:
+    """Fixtures of a module run before those of a test: what they train is sent nowhere either."""
+    os.environ["PELLUCID_TRACKING_URL"] = "none"
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own PELLUCID_ variables change no test, and runs are sent nowhere unless a test says so."""

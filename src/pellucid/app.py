@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from pellucid.base.errors import ConfigError
 from pellucid.base.settings import Settings, shipped
 from pellucid.serve import analyses, health, models, openapi, problems
 from pellucid.serve.engine import Analyser, Engine
@@ -18,6 +20,9 @@ from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
 from pellucid.serve.service import Service
 from pellucid.store.store import Store
+
+if TYPE_CHECKING:
+    from pellucid.analyse.described import Describer
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
@@ -54,9 +59,28 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
         settings.policy, {tag.name for tag in bundle.tag_set.tags} if settings.policy and bundle.tag_set else None
     )
     how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
+    describer = open_describer(settings) if settings.describer_url else None
     analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
-    return Engine(analyser, models, analyser.heatmap, analyser.close)
+    if describer is None:
+        return Engine(analyser, models, analyser.heatmap, analyser.close)
+    from pellucid.analyse.described import DescribedAnalyser
+
+    both = DescribedAnalyser(analyser, describer, settings.threads)
+    return Engine(both, models, analyser.heatmap, both.close)
+
+
+def open_describer(settings: Settings) -> Describer:
+    """The describer of the settings; it is not asked yet. Raises `ConfigError` where none is set or its prompts are wrong."""
+    from pellucid.analyse.described import Describer
+    from pellucid.records.prompt import load_prompt
+    from pellucid.runtime.chat import ChatEndpoint
+
+    endpoint = ChatEndpoint.of(settings)
+    prompts = tuple(load_prompt(reference) for reference in settings.describer_prompts)
+    if not prompts or len({prompt.part for prompt in prompts}) < len(prompts):
+        raise ConfigError("PELLUCID_DESCRIBER_PROMPTS names two prompts for one part, or none; name one for each part")
+    return Describer(settings.describer_model, endpoint, prompts, settings.describer_timeout_s, settings.describer_max_side)
 
 
 def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[], Engine]:

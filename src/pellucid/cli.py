@@ -16,6 +16,7 @@ import typer
 
 from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
+from pellucid.base.tables import show, table
 from pellucid.cli_parts import (
     BundleArgument,
     BundleOption,
@@ -26,8 +27,6 @@ from pellucid.cli_parts import (
     extra_needed,
     named_folders,
     recipe_path,
-    show,
-    table,
 )
 from pellucid.cli_release import add_commands
 
@@ -131,7 +130,7 @@ def tune(
     out: Out = Path("runs"),
     on: On = "local",
 ) -> None:
-    """Search the recipe's [search] space; writes a table of the trials and the best recipe."""
+    """Search the space that the recipe gives; writes a table of the trials and the best recipe."""
     _run_stage("train", recipe, root, out, "tune", trials=trials, on=on)
 
 
@@ -150,6 +149,19 @@ def evaluate(
 ) -> None:
     """Measure a bundle. The test splits are refused without --final."""
     _run_stage("evaluate", recipe, root, out, final=final)
+
+
+@app.command("describe-server")
+def describe_server(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder that training a qwen2vl recipe has written.")],
+    root: Roots = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8100,
+) -> None:
+    """Answer for a trained Qwen2-VL by the chat protocol, as vLLM does: one picture at a time, for trials."""
+    with extra_needed("describe-server"):
+        from pellucid.train.describe_server import serve_checkpoint
+
+        serve_checkpoint(checkpoint, named_folders(root), port, announce=typer.echo)
 
 
 add_commands(app)

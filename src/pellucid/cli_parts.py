@@ -12,7 +12,7 @@ import typer
 from pellucid.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
 Roots = Annotated[
@@ -62,23 +62,3 @@ def _root(text: str) -> tuple[str, Path]:
     if not Path(folder).is_dir():
         raise ConfigError(f"--root {name}: there is no folder {folder}")
     return name, Path(folder)
-
-
-def table(title: str | None, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    """A table for people; nothing in it is markup."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    made = Table(title=title and escape(title), title_justify="left")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*[escape(cell) for cell in row])
-    return made
-
-
-def show(made: Table) -> None:
-    """Print it as wide as the terminal is."""
-    from rich.console import Console
-
-    Console().print(made)

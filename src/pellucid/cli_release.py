@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pellucid.base.errors import ConfigError
-from pellucid.cli_parts import Out, RecipeArgument, Roots, extra_needed, named_folders, recipe_path, show, table
+from pellucid.base.tables import show, table
+from pellucid.cli_parts import Out, RecipeArgument, Roots, extra_needed, named_folders, recipe_path
 
 REFUSED = 1
 DEFAULT_MODEL = "pellucid-embedded"

@@ -26,7 +26,7 @@ TRAINED: dict[str, Callable] = {
     "leaked": gate_world.with_leaked_tests,
     "shortcut": gate_world.with_a_format_for_a_label,
 }
-DAMAGED: dict[str, Callable] = {"miscalibrated": gate_world.miscalibrate, "coarse-int8": gate_world.damage_int8}
+DAMAGED: dict[str, Callable] = {"miscalibrated": gate_world.miscalibrate, "wrapped-int8": gate_world.damage_int8}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_good_candidate_passes_and_what_was_not_measured_is_said(world: World)
         ("leaked", "leak", "samples = 0"),
         ("shortcut", "file format", "accused_gap = 0.08"),
         ("miscalibrated", "calibration", "ece = 0.06"),
-        ("coarse-int8", "parity", "auc_lost = 0.01"),
+        ("wrapped-int8", "parity", "auc_lost = 0.01"),
     ],
 )
 def test_a_bad_candidate_is_refused_by_the_rule_meant_for_it(world: World, name: str, rule: str, line: str) -> None:
@@ -137,33 +137,38 @@ def test_training_left_curves_plots_and_the_checkpoint_in_its_journal(world: Wor
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_passed_is_registered_and_loads_without_torch_and_what_was_refused_is_not(
+def test_what_passes_is_registered_and_the_next_candidate_is_held_against_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mlflow = pytest.importorskip("mlflow")
     from pellucid.base.errors import DataError
     from pellucid.pipelines.registry import open_registry
+    from pellucid.pipelines.release import ReleaseRecipe, decide
 
     monkeypatch.delenv("PELLUCID_TRACKING_URL")
+    what = ReleaseRecipe(kind="release", name="tiny", model="tiny", export="", evaluate=("",))
+    good, noisy = (world.out / "bundles" / name for name in ("good", "noisy"))
+    first = decide(what, [evaluation(world, "good")], good, POLICY, world.out)
+    assert first.version
+    assert (first.version.number, first.version.aliases) == (1, ("candidate",))
     registry = open_registry(world.out)
-    _, refused = run_gate(case([evaluation(world, "noisy")], None, None, POLICY, world.out, None))
-    with pytest.raises(DataError, match="was refused by the gate"):
-        registry.register("tiny", world.out / "bundles" / "noisy", refused)
-    assert registry.versions("tiny") == []
-
-    _, passed = run_gate(case([evaluation(world, "good")], None, None, POLICY, world.out, None))
-    version = registry.register("tiny", world.out / "bundles" / "good", passed)
-    assert registry.register("tiny", world.out / "bundles" / "good", passed).number == version.number == 1
     assert registry.promote("tiny", 1, "production").aliases == ("candidate", "production")
-    champion = registry.evaluation_of("tiny", "production", world.out)
-    assert champion
-    assert json.loads(champion.read_text())["bundle"] == version.bundle
+
+    second = decide(what, [evaluation(world, "noisy")], noisy, POLICY, world.out)
+    assert second.version is None
+    assert second.record.parties.champion == first.version.bundle
+    assert "auc lost" in {finding.rule for finding in second.record.refusals}
+    with pytest.raises(DataError, match="was refused by the gate"):
+        registry.register("tiny", noisy, second.folder)
+    with pytest.raises(DataError, match="nothing is registered"):
+        registry.register("tiny", noisy, first.folder)
+    assert registry.register("tiny", good, first.folder).number == 1
+    assert [version.number for version in registry.versions("tiny")] == [1]
 
     mlflow.set_tracking_uri(registry.url)
     model = mlflow.pyfunc.load_model("models:/tiny@production")
     assert [column.name for column in model.metadata.signature.inputs] == ["image"]
     picture = world.data.file(world.data.samples[0]).read_bytes()
-    answer = model.predict({"image": [picture, b"no picture"]})
-    good, bad = (json.loads(text) for text in answer["report"])
-    assert good["model"]["bundle"] == version.bundle
-    assert bad["problem"]["code"] == "not-an-image"
+    answers = [json.loads(text) for text in model.predict({"image": [picture, b"no picture"]})["report"]]
+    assert answers[0]["model"]["bundle"] == first.version.bundle
+    assert answers[1]["problem"]["code"] == "not-an-image"

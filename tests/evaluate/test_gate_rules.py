@@ -86,10 +86,18 @@ def test_a_control_far_from_chance_fails(policy: PolicyFile) -> None:
 
 
 def test_an_expectation_that_was_not_met_fails_by_its_name(policy: PolicyFile) -> None:
-    sections = {"failure_modes": {"night": {"accused": 0.5, "passed": False}, "memes": {"passed": True}}}
-    (found,) = expectations(policy, sections)
-    assert (found.state, found.figure) == ("failed", 1)
-    assert "failure_modes night" in found.words
+    each = [
+        {"section": "failure_modes", "where": where, "measure": "accused", "result": result}
+        for where, result in (("night", "failed"), ("memes", "passed"), ("charts", "not measured"))
+    ]
+    (found,) = expectations(policy, {"expectations": {"each": each}})
+    assert (found.state, found.figure) == ("failed", 2)
+    assert "failure_modes night accused; failure_modes charts accused" in found.words
+
+
+def test_expectations_of_all_records_count() -> None:
+    parts = [record().model_copy(update={"sections": {"expectations": {"each": [{"result": name}]}}}) for name in ("a", "b")]
+    assert [one["result"] for one in merged(parts[0], [parts[1]]).sections["expectations"]["each"]] == ["b", "a"]
 
 
 def test_parts_measured_apart_come_together_only_for_one_bundle_and_one_state_of_the_data() -> None:

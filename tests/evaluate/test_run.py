@@ -6,10 +6,7 @@ pytest.importorskip("sklearn", reason="evaluation needs the extra `train`")
 
 from pellucid.base.errors import ConfigError
 from pellucid.evaluate.run import run
-from pellucid.records.dataset import Dataset, Sample, write_dataset
 from pellucid.records.evaluation import read_evaluation
-from tests.pictures import jpeg
-from tests.tiny_bundle import make_tiny_bundle
 
 RECIPE = """
 kind = "evaluation"
@@ -25,28 +22,6 @@ bootstrap_rounds = 20
 [detection.matched]
 photographs = ["photo"]
 """
-
-
-@pytest.fixture
-def place(tmp_path):
-    """`out` with a tiny bundle and a dataset of made pictures in three splits."""
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    samples = []
-    for number in range(36):
-        name, split = f"{number:016x}", ("train", "val", "test_seen")[number % 3]
-        (pictures / f"{name}.jpg").write_bytes(jpeg(seed=number))
-        label = "ai" if number % 2 else "real"
-        samples.append(
-            Sample(
-                id=name, root="made", path=f"{name}.jpg", sha256=name, split=split, source="made", licence="CC0", label=label,
-                generator="code" if label == "ai" else None, width=160, height=120, format="JPEG", bytes=5000,
-            )
-        )  # fmt: skip
-    out = tmp_path / "runs"
-    write_dataset(Dataset(tuple(samples), {"made": str(pictures)}), out / "data" / "made")
-    make_tiny_bundle(out / "bundles" / "tiny")
-    return out
 
 
 def recipe(out, *splits):
@@ -70,7 +45,8 @@ def test_writes_a_record_with_counts_and_controls(place):
         "domain and tags",
     }
     assert record.sections["controls"]["val/clean"]["constant"] == 0.5
-    assert (folder / "roc.png").exists()
+    assert found["accused_per_10000"]["upper"] == pytest.approx(1e4 * found["accused"]["upper"], abs=0.1)
+    assert {(folder / name).exists() for name in ("roc.png", "confusion.png", "report.html")} == {True}
     assert "val/hard" in (folder / "report.md").read_text()
 
 
@@ -96,3 +72,79 @@ def test_heat_maps_are_held_against_random_ones(place):
     found = record.sections["heatmap"]["val"]
     assert found["pictures"] == 4
     assert 0 <= found["hottest_larger"] <= 1
+
+
+ROBUSTNESS = """
+kind = "evaluation"
+name = "robustness"
+bundle = "tiny"
+
+[stability]
+dataset = "made"
+splits = ["val"]
+pictures = 4
+expect = { never_accused = { at_least = 0.0 }, always_found = { at_least = 1.1 } }
+
+[fairness]
+dataset = "made"
+splits = ["val"]
+expect = { skin_gap = { at_most = 0.03 } }
+
+[failure_modes]
+dataset = "made"
+
+[failure_modes.modes.meme]
+splits = ["val"]
+pictures = 2
+declared = ["photo"]
+change = "meme"
+expect = { unchanged = { at_least = 0.0 } }
+
+[failure_modes.modes.anime]
+splits = ["val"]
+pictures = 2
+declared = ["anime"]
+
+[behaviour]
+dataset = "made"
+splits = ["val"]
+pictures = 1
+scenes = 1
+expect = { policy_minimum_unscanned = { at_least = 1.0 }, misspelt = { at_least = 1.0 } }
+
+[time_order]
+dataset = "made"
+splits = ["val"]
+released = { code = "2024-05" }
+
+[replay]
+dataset = "made"
+splits = ["val"]
+penalty = 1000.0
+"""
+
+
+def test_every_further_section_is_measured_and_held_against_what_was_expected(place):
+    path = place / "robustness.toml"
+    path.write_text(ROBUSTNESS)
+    folder = run(path, {}, place)
+    sections = read_evaluation(folder / "evaluation.json").sections
+    assert sections["stability"]["pictures"] == {"ai": 2, "real": 2}
+    assert len(sections["stability"]["by_reencoding"]) == 12
+    assert sections["failure_modes"]["meme"]["unchanged"]["of"] == 2
+    assert sections["failure_modes"]["anime"]["accused"]["of"] == 2
+    assert sections["behaviour"]["detector_invariance_bytes"]["rate"] == 1
+    assert sections["time_order"]["generators"]["code"]["recall"]["of"] == 6
+    assert sections["replay"]["replay_pictures"] == 12
+    results = {one["measure"]: one["result"] for one in sections["expectations"]["each"]}
+    assert results == {
+        "never_accused": "passed",
+        "always_found": "failed",
+        "skin_gap": "not measured",
+        "unchanged": "passed",
+        "policy_minimum_unscanned": "passed",
+        "misspelt": "not measured",
+    }
+    page = (folder / "report.html").read_text()
+    assert page.index("Expectations that failed") < page.index("Stability</h2>")
+    assert "data:image/png;base64," in page

@@ -16,7 +16,7 @@ from pellucid.export.caption import caption_model, export_caption, write_quantis
 from pellucid.nets.caption import CaptionDecoder, DecoderShape, pool_patches
 from pellucid.records.checkpoint import Checkpoint, Origin, write_checkpoint
 from pellucid.runtime.caption import NOTHING_YET, Captioner
-from pellucid.runtime.session import Session, open_session
+from pellucid.runtime.session import Session, open_exact, open_session
 from pellucid.runtime.vocabulary import SPECIAL, Decoding, Vocabulary, write_vocabulary
 
 # torch's own exporter calls what torch deprecates.
@@ -75,7 +75,7 @@ def test_word_by_word_in_the_file_is_all_at_once_in_torch(
 
 def test_int8_weights_change_little(decoder: CaptionDecoder, picture: dict[str, np.ndarray], tmp_path: Path) -> None:
     write_quantised(caption_model(decoder), tmp_path / "caption.onnx")
-    session = open_session(tmp_path / "caption.onnx", "onnxruntime", 1)
+    session = open_exact(tmp_path / "caption.onnx")
     np.testing.assert_allclose(step_by_step(session, picture), at_once(decoder, picture), atol=0.25)
 
 

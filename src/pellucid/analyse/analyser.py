@@ -107,13 +107,9 @@ class Analyser:
     """Holds the batcher and the threads of one bundle; `analyse` is safe to call from several threads."""
 
     def __init__(
-        self,
-        bundle: LoadedBundle,
-        policy: Policy,
-        settings: AnalyserSettings | None = None,
-        observe: Observe | None = None,
-        credentials: Credentials | None = None,
-    ) -> None:
+        self, bundle: LoadedBundle, policy: Policy, settings: AnalyserSettings | None = None,
+        observe: Observe | None = None, credentials: Credentials | None = None,
+    ) -> None:  # fmt: skip
         """Without `credentials` a manifest in a file is noticed but not checked."""
         self.bundle, self.policy, self.settings, self.credentials = bundle, policy, settings or AnalyserSettings(), credentials
         self._model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
@@ -127,11 +123,13 @@ class Analyser:
         self._encoder.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
-        """Raises `ImageError` where `data` is no picture, `Unavailable` where too much waits; else there is a report."""
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
+    ) -> Analysis:
+        """Raises `ImageError` where `data` is no picture (and not `decoded` before), `Unavailable` where too much waits."""
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
-        picture = parts.here("decode", lambda: decode(data, self.settings.limits))
+        picture = decoded or parts.here("decode", lambda: decode(data, self.settings.limits))
         asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
         claims = parts.start("claims", lambda: evidence_in(data, picture.format, self.credentials))

@@ -9,6 +9,7 @@
     ├── NotFound              no such analysis, page or heat map
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
+    ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
     ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
     ├── BundleError           a bundle is damaged, unlicensed or of an unknown schema
     ├── DataError             a dataset, feature folder or checkpoint is damaged or refused
@@ -143,6 +144,12 @@ class Busy(Unavailable):
 class AnalysisTooSlow(Unavailable):
     code = "analysis-too-slow"
     title = "The picture was not answered in the time allowed"
+
+
+class DescriberError(PellucidError):
+    code = "describer-failed"
+    status = 502
+    title = "The describer did not answer as asked"
 
 
 class ConfigError(PellucidError):

@@ -7,6 +7,7 @@ A setting says where and how much, never what an answer is: thresholds live in t
 from __future__ import annotations
 
 import ipaddress
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,7 +69,29 @@ class Settings(BaseSettings):
 
     ray_address: str = Field("http://127.0.0.1:8265", description="Dashboard of the Ray cluster that `--on ray` hands jobs to.")
 
-    @field_validator("api_keys", mode="before")
+    describer_url: str | None = Field(
+        None,
+        description="Chat endpoint (as vLLM's, ending in `/v1`) that answers the prompts instead of the bundle; none if not set.",
+    )
+    describer_model: str = Field("qwen2vl", description="Name under which the endpoint serves the model.")
+    describer_key: str | None = Field(None, description="Bearer token that the endpoint asks for.")
+    describer_prompts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("caption@1",), description="Prompts to ask, separated by commas: shipped ones by label or TOML files; one a part."
+    )
+    describer_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds an answer of the describer may take; then its part is missing."
+    )
+    describer_max_side: int = Field(1024, ge=28, description="Longest side of the JPEG that the describer is sent, in pixels.")
+    describer_max_bytes: int = Field(1 * MIB, ge=1024, description="Largest answer that is read of the describer, in bytes.")
+
+    @field_validator("describer_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
+            raise ValueError(f"was {value!r}; allowed is http://HOST[:PORT]/v1 or https://…, without query")
+        return value
+
+    @field_validator("api_keys", "describer_prompts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
@@ -86,7 +109,7 @@ class Settings(BaseSettings):
 
 
 def shipped(name: str) -> Path:
-    """A folder of the package's own defaults: `bundle`, `policies`, `recipes` or `trust`."""
+    """A folder of the package's own defaults: `bundle`, `policies`, `prompts`, `recipes` or `trust`."""
     return Path(str(files("pellucid.defaults") / name))
 
 

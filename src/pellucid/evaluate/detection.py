@@ -21,6 +21,7 @@ def measure(judged: Judged, part: DetectionPart, seed: int) -> dict[str, Any]:
     """All measures of one split in one tier."""
     out: dict[str, Any] = {"pictures": {"ai": int(judged.labels.sum()), "real": int((~judged.labels).sum())}}
     out |= {"accused": accused(judged, judged.samples, "source"), "unsure_real": _share(judged, ~judged.labels, "unsure")}
+    out["accused_per_10000"] = per_10000(out["accused"])
     out["accused_by_domain"] = _by(judged, judged.domains, ~judged.labels, (ACCUSED,))
     out["accused_by_format"] = _by(judged, _formats(judged), ~judged.labels, (ACCUSED,))
     if judged.labels.any():
@@ -34,6 +35,12 @@ def accused(judged: Judged, samples: Iterable[Any], field: str) -> dict[str, Any
     """Real pictures called generated: all, and by `field` of the sample."""
     names = [getattr(sample, field) or "?" for sample in samples]
     return _share(judged, ~judged.labels, ACCUSED) | {"by_" + field: _by(judged, names, ~judged.labels, (ACCUSED,))}
+
+
+def per_10000(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """A rate as the design counts accusations, with its one-sided bounds."""
+    figures = {side: measured[side] for side in ("rate", "upper", "lower")}
+    return {side: None if value is None else round(1e4 * value, 1) for side, value in figures.items()}
 
 
 def matched(judged: Judged, groups: Mapping[str, Iterable[str]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pellucid.evaluate.gate_losses import losses
 from pellucid.evaluate.gate_policy import Limit, PolicyFile, read_policy
 from pellucid.evaluate.gate_report import gate_report
 from pellucid.evaluate.gate_rules import calibration, controls, domains, expectations, floors, formats, parity, texts
-from pellucid.evaluate.run import machine
+from pellucid.evaluate.machine import machine
 from pellucid.records.bundle import HEAD, read_bundle
 from pellucid.records.checkpoint import git_commit
 from pellucid.records.evaluation import Evaluation, merged, read_evaluation, write_evaluation

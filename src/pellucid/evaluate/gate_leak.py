@@ -63,14 +63,15 @@ def _splits(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _tested_on(evaluation: Evaluation, section: str, out: Path) -> list[Sample]:
-    """Of detection the parts are `split/tier`, of captions and tags `source/split`."""
-    name = evaluation.dataset_of.get(section)
-    if name is None:
-        raise DataError(f"the evaluation does not say which dataset its {section} are of; evaluate again")
-    data = read_dataset(out / "data" / name)
-    if data.id != evaluation.datasets[name]:
-        raise DataError(f"{name} is now {data.id}; the evaluation was on {evaluation.datasets[name]}")
+    """Pictures of the section's parts: `split/tier` of detection, `source/split` of captions and tags. Raises `DataError`."""
     parts = {tuple(part.split("/", 1)) for part in evaluation.sections[section]}
-    if section == "detection":
-        return list(data.only(*{split for split, _ in parts}).samples)
-    return [sample for sample in data.samples if (sample.source, sample.split) in parts]
+    splits = {split for split, _ in parts}
+    found = []
+    for name, known in evaluation.datasets.items():
+        data = read_dataset(out / "data" / name)
+        if data.id != known:
+            raise DataError(f"{name} is now {data.id}; the evaluation was on {known}")
+        found += [one for one in data.samples if (one.source, one.split) in parts or (one.label and one.split in splits)]
+    if not found:
+        raise DataError(f"no dataset of the evaluation ({', '.join(evaluation.datasets)}) has {', '.join(sorted(splits))}")
+    return found

@@ -5,7 +5,7 @@ Only what was measured on the same data is compared. Without a champion nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pellucid.evaluate.gate_policy import Limit, Losses, PolicyFile
@@ -15,7 +15,7 @@ from pellucid.records.gate import Finding
 
 Found = Mapping[str, Any]
 # Key of the policy, what the record calls it, and whether more is worse.
-SLICES = (
+SLICES: tuple[tuple[str, Callable[[Found], Found], bool], ...] = (
     ("domain_accused", lambda found: found.get("accused_by_domain", {}), True),
     ("source_accused", lambda found: found.get("accused", {}).get("by_source", {}), True),
     ("generator_recall", lambda found: found.get("recall_by_generator", {}), False),

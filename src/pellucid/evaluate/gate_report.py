@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from pellucid.evaluate.report import table
 from pellucid.records.gate import Finding, GateRecord
 
 SIGNS = {"passed": "passed", "failed": "**FAILED**", "not measured": "not measured"}
@@ -34,10 +33,10 @@ def _lines(record: GateRecord) -> Iterator[str]:
     yield "## Every rule"
     yield ""
     rows = [_row(finding) for finding in sorted(record.findings, key=lambda finding: not finding.refuses)]
-    yield from table(("rule", "part", "outcome", "figure", "limit", "place", "in words"), rows)
+    yield from _table(("rule", "part", "outcome", "figure", "limit", "place", "in words"), rows)
     yield "## Signed off"
     yield ""
-    yield from table(("what", "is"), _signature(record))
+    yield from _table(("what", "is"), _signature(record))
 
 
 def _why(record: GateRecord) -> Iterator[str]:
@@ -70,3 +69,11 @@ def _signature(record: GateRecord) -> Iterator[tuple[str, str]]:
     yield f"policy {parties.policy}", f"sha256 `{parties.policy_sha256}`"
     yield "decided by", f"`{record.command}`, code {record.git_commit}, on {record.machine}"
     yield "seal of this record", f"`{record.seal}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Markdown; None is an empty cell."""
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
+    yield from ("| " + " | ".join("" if cell is None else str(cell) for cell in row) + " |" for row in rows)
+    yield ""

@@ -114,17 +114,18 @@ def parity(file: PolicyFile, sections: Sections) -> Iterator[Finding]:
 
 
 def expectations(file: PolicyFile, sections: Sections) -> Iterator[Finding]:
-    """Everything in the record that says of itself whether it was met (`"passed": true`)."""
+    """What the evaluation's own recipe expected of its measures; what it could not measure is not met either."""
     rule = file.policy.expectations
     if rule is None:
         return
     limit = Limit("expectations", rule.failing, file.place("expectations", "failing"), rule.required)
-    found = list(_expected(sections, ()))
-    if not found:
-        yield limit.not_measured("", "the evaluation has no expectations")
+    each = sections.get("expectations", {}).get("each", [])
+    if not each:
+        yield limit.not_measured("", "the evaluation's recipe expected nothing")
         return
-    failing = [name for name, met in found if not met]
-    yield limit.at_most("", len(failing), f"{len(failing)} of {len(found)} not met{': ' if failing else ''}{'; '.join(failing)}")
+    failing = [" ".join((one["section"], one["where"], one["measure"])) for one in each if one["result"] != "passed"]
+    words = f"{len(failing)} of {len(each)} expectations not met"
+    yield limit.at_most("", len(failing), ": ".join((words, "; ".join(failing))) if failing else words)
 
 
 def enough(rates: Mapping[str, Any], fewest: int) -> dict[str, Any]:
@@ -152,15 +153,3 @@ def _gaps(rates: Mapping[str, Any], fewest: int) -> Iterator[tuple[str, float]]:
         if others:
             rest = sum(other["count"] for other in others) / sum(other["of"] for other in others)
             yield name, abs(rate["rate"] - rest)
-
-
-def _expected(found: Any, path: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
-    if isinstance(found, Mapping):
-        if isinstance(found.get("passed"), bool):
-            yield " ".join(path), found["passed"]
-        for name, inner in found.items():
-            yield from _expected(inner, (*path, str(name)))
-    elif isinstance(found, list):
-        for number, inner in enumerate(found):
-            label = inner.get("name", number) if isinstance(inner, Mapping) else number
-            yield from _expected(inner, (*path, str(label)))

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from pellucid.analyse.verdict import decide, judge, near
 from pellucid.records.dataset import Dataset, Sample
 from pellucid.records.features import Arrays, FeatureFolder
-from pellucid.runtime.bundle import LoadedBundle
+from pellucid.runtime.bundle import PIXELS, LoadedBundle
 from pellucid.runtime.features import DETECTION_PARTS, extract
+from pellucid.runtime.reencode import size_after
+from pellucid.runtime.session import Tensors
+from pellucid.runtime.view_cache import ViewCache, Views
+from pellucid.runtime.views import to_tensors
 
-CHUNK = 512
+CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def judge_split(bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder,
     logits, embedding = _logits(bundle, dataset, features, tier)
     names = [bundle.domains[row] for row in bundle.domain(embedding).argmax(axis=1)]
     rule = bundle.domain_set.quality
-    slices = tuple(f"{name}/{rule.of(*_size(sample))}" for name, sample in zip(names, samples, strict=True))
+    sizes = [size_after(tier, _size(sample)) for sample in samples]
+    slices = tuple(f"{name}/{rule.of(*size)}" for name, size in zip(names, sizes, strict=True))
     looks = _second_looks(bundle, dataset, features, tier, logits, slices)
     answers = [
         judge(logit, looks.get(sample.id, ()), name, bundle.calibration, bundle.thresholds)
@@ -76,8 +81,24 @@ def _logits(
     if not ids:
         return np.empty(0, np.float32), np.empty((0, 512), np.float32)
     arrays = features.load(view, ids, DETECTION_PARTS)
-    logits = np.concatenate([bundle.detect(_rows(arrays, start)) for start in range(0, len(ids), CHUNK)])
+    pixels = _views(bundle, dataset, features, view, ids) if bundle.looks_at_pixels else None
+    starts = range(0, len(ids), CHUNK)
+    logits = np.concatenate([bundle.detect(_rows(arrays, start) | _pixels(bundle, pixels, start, len(ids))) for start in starts])
     return logits, arrays["embedding"].astype(np.float32)
+
+
+def _views(bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder, view: str, ids: Sequence[str]) -> Views:
+    """The bytes of a view, kept beside the features."""
+    cache = ViewCache(features.path.parent / "views", bundle.head.views)
+    cache.add(dataset, (view,))
+    return cache.open(view, ids)
+
+
+def _pixels(bundle: LoadedBundle, views: Views | None, start: int, count: int) -> Tensors:
+    if views is None:
+        return {}
+    rows = np.arange(start, min(start + CHUNK, count))
+    return {PIXELS: to_tensors(views.take(rows), bundle.head.views)}
 
 
 def _second_looks(

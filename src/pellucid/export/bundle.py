@@ -14,7 +14,7 @@ from pellucid.base.errors import DataError
 from pellucid.base.files import write_atomically
 from pellucid.export.caption import export_caption
 from pellucid.export.card import model_card
-from pellucid.export.detector import export_detector
+from pellucid.export.judge import export_judge
 from pellucid.export.recipe import BundleRecipe
 from pellucid.export.reference import reference_statistics, replay_set
 from pellucid.export.run import rooted
@@ -27,6 +27,7 @@ from pellucid.records.dataset import Dataset, read_dataset
 from pellucid.records.features import open_features
 from pellucid.records.heads import Domains, read_json
 from pellucid.runtime.features import feature_key
+from pellucid.runtime.view_cache import view_key
 from pellucid.runtime.vocabulary import read_vocabulary, write_vocabulary
 
 LICENCE_TEXTS = Path(__file__).parents[1] / "defaults" / "licences"
@@ -39,13 +40,13 @@ def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
     folder.mkdir(parents=True)
     dataset = read_dataset(out / "data" / recipe.dataset)
     checkpoints = {
-        "detector": read_checkpoint(out / "checkpoints" / recipe.detector, "detector"),
+        "detector": read_checkpoint(out / "checkpoints" / recipe.detector),
         "tags": read_checkpoint(out / "checkpoints" / recipe.tags, "tags"),
         "caption": read_checkpoint(out / "checkpoints" / recipe.caption, "caption"),
     }
     shutil.copyfile(out / "encoder" / "encoder.onnx", folder / "encoder.onnx")
-    _check_keys(checkpoints, feature_key(folder / "encoder.onnx", ViewSpec()))
-    _export_heads(recipe, checkpoints, dataset, roots, out, folder)
+    _check_keys(checkpoints, feature_key(folder / "encoder.onnx", ViewSpec()), view_key(ViewSpec()))
+    _export_heads(recipe, dataset, roots, out, folder)
     write_atomically(folder / "card.md", model_card(recipe, checkpoints, dataset).encode())
     origins = {name: Origin(licence=recipe.licences[name], source=recipe.sources[name]) for name in _files(folder)}
     _copy_licences({origin.licence for origin in origins.values()}, folder)
@@ -58,14 +59,12 @@ def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
     return folder
 
 
-def _export_heads(
-    recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset, roots: dict[str, Path], out: Path, folder: Path
-) -> None:
+def _export_heads(recipe: BundleRecipe, dataset: Dataset, roots: dict[str, Path], out: Path, folder: Path) -> None:
     data, detector = out / "data" / recipe.dataset, out / "checkpoints" / recipe.detector
-    export_detector(checkpoints["detector"], folder / "detector.onnx")
+    export_judge(recipe.detector, recipe.variant, out, folder / "detector.onnx")
     reference = out / "float32" / recipe.name
     reference.mkdir(parents=True, exist_ok=True)
-    export_detector(checkpoints["detector"], reference / "detector.onnx", "float32")
+    export_judge(recipe.detector, "float32", out, reference / "detector.onnx")
     for name in ("calibration.json", "thresholds.json"):
         shutil.copyfile(detector / name, folder / name)
     rule = np.load(data / "domain_rule.npz", allow_pickle=False)
@@ -84,11 +83,14 @@ def _export_heads(
     _save_arrays(folder / "replay.npz", replay_set(dataset, features, recipe.replay, recipe.seed))
 
 
-def _check_keys(checkpoints: dict[str, Checkpoint], key: str) -> None:
+def _check_keys(checkpoints: dict[str, Checkpoint], encoder: str, views: str) -> None:
+    """What a part was trained on must be what this bundle makes: `encoder`'s features, or the `views` themselves."""
     for name, checkpoint in checkpoints.items():
-        if checkpoint.origin.feature_key != key:
-            found = checkpoint.origin.feature_key
-            raise DataError(f"the {name} checkpoint was trained on features {found}; this encoder makes {key}; train it again")
+        for found in checkpoint.origin.feature_key.split("+"):
+            if found not in (encoder, views):
+                raise DataError(
+                    f"the {name} checkpoint was trained on features {found}; this encoder makes {encoder}; train it again"
+                )
 
 
 def _save_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:

@@ -18,7 +18,8 @@ LIMITS = """\
 - Missing or thin in the data: DALL-E 3, Firefly, Imagen, Ideogram and video generators; night-mode, press and food photographs;
   AI partners of anime, comics, charts and screenshots. Small edits with AI inside a real picture are not looked for.
 - Several generator labels come from public galleries and are not certain.
-- Faces: most AI faces here are StyleGAN2; no claim is made about groups of people, whose error rates were not measured.
+- Faces: most AI faces here are StyleGAN2. Wrong accusations are counted by apparent skin tone, estimated from the picture by its
+  individual typology angle, which light and make-up move; nothing is claimed of a group with fewer than 100 pictures.
 - The captioner learned from photographs of everyday scenes in English; it names what it has seen often and can be wrong.
 - The safety model could not be tested on indecent pictures, since none are in the data: its recall is unknown.
 - Watermarks of closed systems (SynthID and others) are not read."""
@@ -33,6 +34,7 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
     yield f"# Model card of `{recipe.name}`"
     yield ""
     yield "One frozen encoder (CLIP ViT-B/16, int8) with small heads: AI detection, domain, tags, captions; and a safety model."
+    yield from _judges(recipe, checkpoints["detector"])
     yield ""
     yield "## What it may be used for"
     yield ""
@@ -53,6 +55,15 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
     yield LIMITS
     yield ""
     yield from _data(dataset)
+
+
+def _judges(recipe: BundleRecipe, detector: Checkpoint) -> Iterator[str]:
+    """Where AI detection is not the encoder's head alone."""
+    if detector.origin.kind == "image-detector":
+        yield f"AI detection is by `{recipe.detector}` instead, a network on the pixels themselves ({recipe.variant})."
+    if detector.origin.kind == "ensemble":
+        members = ", ".join(f"`{name}`" for name in detector.origin.recipe["members"])
+        yield f"AI detection is a vote of {members}; those that are networks on pixels are stored as {recipe.variant}."
 
 
 def _flat(metrics: dict[str, Any]) -> str:

@@ -32,11 +32,11 @@ def export_float(weights: str | Path, out: Path) -> None:
     )  # fmt: skip
 
 
-def quantise(float_path: Path, pictures: Iterable[NDArray[np.float32]], out: Path) -> None:
-    """Static int8 from calibration `pictures`, each [1, 3, 224, 224]; writes `out`."""
+def quantise(float_path: Path, pictures: Iterable[NDArray[np.float32]], out: Path, smooth: bool = True) -> None:
+    """Static int8 from calibration `pictures`, each [1, 3, 224, 224]; writes `out`. `smooth` is for transformers."""
     samples = [{"pixels": picture} for picture in pictures]
     quantised = nncf.quantize(
-        onnx.load(str(float_path)), nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER,
+        onnx.load(str(float_path)), nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER if smooth else None,
         preset=nncf.QuantizationPreset.MIXED, subset_size=len(samples), fast_bias_correction=True,
     )  # fmt: skip
     onnx.save(fold_weights(quantised), str(out))

@@ -1,4 +1,4 @@
-"""What an export may be told; the shipped ones are `defaults/recipes/encoder.toml` and `bundle.toml`."""
+"""What an export may be told; the shipped ones are `encoder.toml`, `*-variants.toml`, `bundle*.toml` in `defaults/recipes/`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,28 @@ class EncoderRecipe(Recipe):
     views: ViewSpec = ViewSpec()
 
 
+class VariantsRecipe(Recipe):
+    """`checkpoint` is an image detector, or empty for the shared encoder, whose AUC needs a `head`, a detector checkpoint.
+
+    `variants` says which, each with the error it may have (`export.compare.relative_error`). They are measured on `pictures`
+    of `split`; `calibration` pictures of `scales_from` set int8 scales; `timed` pictures are timed on `threads` (0: all).
+    """
+
+    kind: Literal["variants"]
+    name: str
+    seed: int = 0
+    checkpoint: str = ""
+    head: str = ""
+    dataset: str
+    split: str = "val"
+    pictures: int = Field(gt=1)
+    scales_from: str = "train"
+    calibration: int = Field(gt=0)
+    timed: int = Field(default=20, gt=0)
+    threads: int = Field(default=1, ge=0)
+    variants: dict[Literal["float32", "bf16", "int8", "int8-smooth"], float] = Field(min_length=1)
+
+
 class Replay(Recipe):
     """Pictures whose class tokens travel with the bundle as int8, so that a site can retrain without the original data."""
 
@@ -45,13 +67,17 @@ class Captions(Recipe):
 
 
 class BundleRecipe(Recipe):
-    """Checkpoints by name under `checkpoints/`; `uses` marks the parts whose training data is for research only."""
+    """Checkpoints by name under `checkpoints/`; `uses` marks the parts whose training data is for research only.
+
+    `variant` is that of the networks which the detector consists of, if any.
+    """
 
     kind: Literal["bundle"]
     name: str
     seed: int = 0
     dataset: str
     detector: str
+    variant: str = "int8"
     tags: str
     caption: str
     safety: str

@@ -1,4 +1,7 @@
-"""`pellucid export RECIPE`: torch weights → the shared encoder, or checkpoints → a bundle; the recipe's `kind` says which."""
+"""`pellucid export RECIPE`: torch weights → the shared encoder, a model in its variants, or checkpoints → a bundle.
+
+The recipe's `kind` says which.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,23 @@ from pathlib import Path
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.pixels import decode
-from pellucid.export.recipe import BundleRecipe, EncoderRecipe
+from pellucid.export.recipe import BundleRecipe, EncoderRecipe, VariantsRecipe
 from pellucid.records.recipe import load_recipe, recipe_kind
 from pellucid.runtime.views import caption_view, detection_view, to_tensor
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path) -> Path:
-    """What was written: `out/encoder/encoder.onnx` or the folder `out/bundles/NAME`. Raises `ConfigError` or `BundleError`."""
-    if recipe_kind(recipe, ("encoder", "bundle")) == "encoder":
+    """What was written: `out/encoder/encoder.onnx`, or the folder `out/variants/NAME` or `out/bundles/NAME`.
+
+    Raises `ConfigError`, `DataError` or `BundleError`.
+    """
+    kind = recipe_kind(recipe, ("encoder", "variants", "bundle"))
+    if kind == "encoder":
         return _encoder(load_recipe(recipe, EncoderRecipe), roots, out)
+    if kind == "variants":
+        from pellucid.export.variants_run import run_variants
+
+        return run_variants(load_recipe(recipe, VariantsRecipe), out)
     from pellucid.export.bundle import assemble
 
     return assemble(load_recipe(recipe, BundleRecipe), roots, out)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pellucid.base.errors import DataError
-from pellucid.ingest.recipe import Source
+from pellucid.ingest.recipe import BY_SHARES, Source
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
 
@@ -42,7 +42,8 @@ class Row:
 def read(source: Source, folder: Path) -> list[Row]:
     """All rows of `source`, whose root lies at `folder`. Raises `DataError` naming the file and what is wrong with it."""
     readers = {"folders": _folders, "csv": _manifest, "coco": _captions}
-    return list(readers[source.reader](source, folder))
+    rows = list(readers[source.reader](source, folder))
+    return list(_paired(rows, folder / source.manifest)) if source.paired else rows
 
 
 def _folders(source: Source, folder: Path) -> Iterator[Row]:
@@ -71,6 +72,18 @@ def _manifest(source: Source, folder: Path) -> Iterator[Row]:
         yield _row(source, fields)
 
 
+def _paired(rows: Sequence[Row], path: Path) -> Iterator[Row]:
+    """Rows two by two with a group of their own. Raises `DataError` where a pair is not one real and one generated picture."""
+    for first in range(0, len(rows), 2):
+        pair = rows[first : first + 2]
+        if {row.label for row in pair} != {"ai", "real"}:
+            raise DataError(
+                f"{path}:{first + 2}: {pair[0].path} and the row after it are no pair of a real and a generated picture; "
+                "sort the manifest by pairs or leave `paired` out"
+            )
+        yield from (replace(row, group=f"pair:{pair[0].path}") for row in pair)
+
+
 def _corrected(source: Source, line: dict[str, str]) -> dict[str, str]:
     return {each.field: each.value for each in source.corrections if each.contains in line[each.column]}
 
@@ -93,11 +106,13 @@ def _row(source: Source, fields: dict[str, str]) -> Row:
     known = source.constants | {field: value for field, value in fields.items() if value}
     path = _inside(source, known["path"])
     label = known.get("label")
-    split = known.get("split")
+    split, generator = known.get("split"), known.get("generator")
+    if label and source.labels[label] == "real":
+        generator = None
     return Row(
         root=source.root, path=path, source=known.get("source") or source.root, licence=known.get("licence", "none stated"),
         split=source.splits.get(split, split) if split else None, label=source.labels[label] if label else None,
-        generator=known.get("generator"), declared=known.get("declared"), ship=known.get("ship") in source.ship,
+        generator=generator, declared=known.get("declared"), ship=known.get("ship") in source.ship,
         sha256=known.get("sha256"), origin=known.get("origin"), group=known.get("group"),
     )  # fmt: skip
 
@@ -115,18 +130,29 @@ def _captions(source: Source, folder: Path) -> Iterator[Row]:
         path = folder / name
         try:
             content = json.loads(path.read_bytes())
-            yield from _pictures(source, content, split)
+            objects = _objects(folder / source.objects[name]) if name in source.objects else None
+            yield from _pictures(source, content, None if split == BY_SHARES else split, objects)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is not a COCO caption file: {type(error).__name__} {error}") from error
 
 
-def _pictures(source: Source, content: dict[str, Any], split: str) -> Iterator[Row]:
+def _objects(path: Path) -> dict[int, set[str]]:
+    """Picture id → names of the things in it, from an instance file; a picture that is not named has none of them."""
+    content = json.loads(path.read_bytes())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    found: dict[int, set[str]] = defaultdict(set)
+    for annotation in content["annotations"]:
+        found[annotation["image_id"]].add(names[annotation["category_id"]])
+    return found
+
+
+def _pictures(source: Source, content: dict[str, Any], split: str | None, things: dict[int, set[str]] | None) -> Iterator[Row]:
     captions: dict[int, list[str]] = defaultdict(list)
     for annotation in content["annotations"]:
         captions[annotation["image_id"]].append(annotation["caption"])
     licences = {licence["id"]: licence.get("name", "") for licence in content.get("licenses", [])}
     for picture in content["images"]:
-        objects = picture.get("coco80")
+        objects = picture.get("coco80") if things is None else sorted(things.get(picture["id"], ()))
         yield Row(
             root=source.root, path=_inside(source, picture["file_name"]), split=split,
             source=source.constants.get("source") or source.root, origin=source.constants.get("origin"),

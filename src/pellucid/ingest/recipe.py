@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pellucid.records.bundle import ViewSpec
 from pellucid.records.dataset import SPLITS
@@ -18,6 +18,8 @@ Label = Literal["ai", "real"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Chain = Literal["equalised", "squash", "none"]
 Box = tuple[float, float, float, float]
+# In place of a split: drawn by the hash of the group, as the recipe's `shares` say.
+BY_SHARES = "shares"
 # What a manifest can say of a picture; each may come from a column or be the same for a whole source.
 FIELDS = ("path", "label", "split", "source", "licence", "generator", "declared", "ship", "sha256", "origin", "group")
 
@@ -54,7 +56,9 @@ class Source(Recipe):
     """Pictures under one root and how to read what is known of them.
 
     `columns` maps our fields to a manifest's columns, `constants` sets a field for all; `labels` and `splits` translate
-    values, and rows whose split is not listed are left out. `annotations` maps COCO files to splits.
+    values, and rows whose split is not listed are left out. `paired` says that a manifest's rows come two by two, a real
+    picture and what was generated from it: they share a group. `annotations` maps COCO caption files to splits, or to
+    `shares` where the recipe's shares split them; `objects` maps some of them to the COCO instance file of the same pictures.
     """
 
     root: str
@@ -69,6 +73,8 @@ class Source(Recipe):
     corrections: tuple[Correction, ...] = ()
     ship: tuple[str, ...] = ("1",)
     annotations: dict[str, str] = {}
+    objects: dict[str, str] = {}
+    paired: bool = False
 
     @field_validator("columns", "constants")
     @classmethod
@@ -79,9 +85,10 @@ class Source(Recipe):
 
     @field_validator("splits", "annotations")
     @classmethod
-    def _known_splits(cls, value: dict[str, str]) -> dict[str, str]:
-        if unknown := sorted(set(value.values()) - set(SPLITS)):
-            raise ValueError(f"unknown splits {unknown}; allowed are {', '.join(SPLITS)}")
+    def _known_splits(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        allowed = (*SPLITS, BY_SHARES) if info.field_name == "annotations" else SPLITS
+        if unknown := sorted(set(value.values()) - set(allowed)):
+            raise ValueError(f"unknown splits {unknown}; allowed are {', '.join(allowed)}")
         return value
 
     @model_validator(mode="after")
@@ -90,6 +97,10 @@ class Source(Recipe):
             raise ValueError("a csv source needs `manifest` and a column for `path`")
         if self.reader == "coco" and not self.annotations:
             raise ValueError("a coco source needs `annotations`: which file holds which split")
+        if unknown := sorted(set(self.objects) - set(self.annotations)):
+            raise ValueError(f"objects are given for {unknown}, which `annotations` does not name")
+        if self.paired and not (self.reader == "csv" and "label" in self.columns):
+            raise ValueError("only a csv source with a column for `label` can be paired")
         return self
 
 

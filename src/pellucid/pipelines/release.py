@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,11 +53,15 @@ def release(recipe: Path, roots: dict[str, Path], out: Path) -> Outcome:
     places = {**roots, "bundle": bundle}
     evaluated = [evaluate(_beside(recipe, name), places, out, final=row == 0) for row, name in enumerate(what.evaluate)]
     records = [folder / "evaluation.json" for folder in evaluated]
-    policy = _beside(recipe, what.policy, "policies")
+    return decide(what, records, bundle, _beside(recipe, what.policy, "policies"), out)
+
+
+def decide(what: ReleaseRecipe, evaluations: Sequence[Path], bundle: Path, policy: Path, out: Path) -> Outcome:
+    """Hold the candidate against the registry's champion; register it if it passes."""
     registry = open_registry(out)
     with tempfile.TemporaryDirectory() as folder:
         champion = registry.evaluation_of(what.model, what.champion, Path(folder))
-        record, decided = run_gate(case(records, champion, bundle, policy, out, None))
+        record, decided = run_gate(case(evaluations, champion, bundle, policy, out, None))
     version = registry.register(what.model, bundle, decided) if record.passed else None
     return Outcome(record, decided, version)
 

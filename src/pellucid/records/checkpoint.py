@@ -22,7 +22,7 @@ from pellucid.base.errors import DataError
 from pellucid.base.files import write_atomically
 
 SCHEMA = 1
-Kind = Literal["detector", "domain", "tags", "caption"]
+Kind = Literal["detector", "image-detector", "ensemble", "distil", "domain", "tags", "caption", "qwen2vl"]
 Weights = dict[str, NDArray[np.generic]]
 
 

@@ -21,7 +21,7 @@ SCHEMA = 1
 class Evaluation(BaseModel):
     """`sections` holds the measures by name (detection, captions, tags, controls); every figure beside its counts.
 
-    `datasets` are the ids by name, `dataset_of` says which of them a section was measured on.
+    `datasets` are the ids, by name, of all that were measured on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -35,7 +35,6 @@ class Evaluation(BaseModel):
     machine: str
     git_commit: str
     datasets: dict[str, str]
-    dataset_of: dict[str, str] = {}
     sections: dict[str, Any]
 
 
@@ -50,8 +49,8 @@ def merged(first: Evaluation, others: Sequence[Evaluation]) -> Evaluation:
         _check_alike(first, other)
         names = {**other.sections, **first.sections}
         sections = {name: _with_parts(other.sections.get(name), first.sections.get(name)) for name in names}
-        named = {"datasets": {**other.datasets, **first.datasets}, "dataset_of": {**other.dataset_of, **first.dataset_of}}
-        first = first.model_copy(update={"sections": sections, **named})
+        datasets = {**other.datasets, **first.datasets}
+        first = first.model_copy(update={"sections": sections, "datasets": datasets})
     return first
 
 
@@ -64,9 +63,10 @@ def _check_alike(first: Evaluation, other: Evaluation) -> None:
 
 
 def _with_parts(added: Any, kept: Any) -> Any:
-    """Both sections' parts; what both have is as `kept` has it."""
+    """Both sections' parts; what both have is as `kept` has it, but for lists, which are joined."""
     if isinstance(added, dict) and isinstance(kept, dict):
-        return {**added, **kept}
+        both = {name: added[name] + kept[name] for name in added.keys() & kept.keys() if isinstance(added[name], list)}
+        return {**added, **kept, **both}
     return added if kept is None else kept
 
 

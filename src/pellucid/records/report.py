@@ -66,14 +66,18 @@ class Verdict(Frozen):
 
 
 class Caption(Frozen):
+    """`score` is the geometric mean probability of the words (of the tokens, where a describer wrote it)."""
+
     text: str
     score: float | None = None
 
 
 class Tag(Frozen):
+    """`score` is calibrated by the bundle; of a `describer`, it is the geometric mean probability of the tag's tokens."""
+
     name: str
     score: Probability
-    source: Literal["encoder", "captions"]
+    source: Literal["encoder", "captions", "describer"]
 
 
 class Moderation(Frozen):
@@ -85,9 +89,12 @@ class Moderation(Frozen):
 
 
 class Model(Frozen):
+    """`describer` names model and prompts where another machine described the picture (docs/qwen2vl.md)."""
+
     bundle: str
     channel: str
     use: str
+    describer: str | None = None
 
 
 class Missing(Frozen):

@@ -17,14 +17,16 @@ from pellucid.records.bundle import Bundle, read_bundle
 from pellucid.records.heads import Calibration, Domains, TagSet, TagSource, Thresholds, read_json
 from pellucid.runtime.caption import Captioner, CaptionResult
 from pellucid.runtime.reencode import RE_ENCODINGS
-from pellucid.runtime.session import BackEnd, Session, Tensors, open_encoder, open_session
+from pellucid.runtime.session import BackEnd, RowByRow, Session, Tensors, open_encoder, open_session
 
 Floats = NDArray[np.float32]
 TagScore = tuple[str, float, TagSource]
 
 # The model card of image-safety-classifier-s (NSFL, NSFW, SFW) in the words of our policies.
 SAFETY_CLASSES = ("gore", "nsfw", "safe")
-DETECTOR_INPUTS = ("class_tokens", "patch_mean", "patch_std")
+# What the encoder says, and the view itself: a detector may read either or both (docs/adr/0006-resnet-and-vit.md).
+PIXELS = "pixels"
+DETECTOR_INPUTS = ("class_tokens", "patch_mean", "patch_std", PIXELS)
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,18 @@ class LoadedBundle:
     def domains(self) -> tuple[str, ...]:
         return self.domain_set.names
 
+    @property
+    def looks_at_pixels(self) -> bool:
+        """Does the detector read the view beside, or instead of, what the encoder says of it?"""
+        return PIXELS in self.heads.detector.inputs
+
     def encode(self, views: Floats) -> Tensors:
-        """[n, 3, 224, 224] → class_tokens, patch_mean, patch_std [n, 12, 768], patches [n, 196, 768], embedding [n, 512]."""
-        return self.encoder.run({"pixels": views})
+        """[n, 3, 224, 224] → class_tokens, patch_mean, patch_std [n, 12, 768], patches [n, 196, 768], embedding [n, 512].
+
+        With the views themselves where the detector reads them, so that `detect` can be given what this returns.
+        """
+        found = self.encoder.run({PIXELS: views})
+        return found | {PIXELS: views} if self.looks_at_pixels else found
 
     def detect(self, tensors: Tensors) -> Floats:
         """Raw logits [n]; `calibration` makes them probabilities."""
@@ -115,6 +126,8 @@ def _open_heads(folder: Path, head: Bundle) -> Heads:
         raise BundleError("detector.onnx and domain.onnx are needed in every bundle; export it again")
     if not detector.inputs or set(detector.inputs) - set(DETECTOR_INPUTS):
         raise BundleError(f"detector.onnx reads {', '.join(detector.inputs)}; allowed are {', '.join(DETECTOR_INPUTS)}")
+    if PIXELS in detector.inputs:
+        detector = RowByRow(detector)
     caption = Captioner.open(folder) if "caption.onnx" in head.files else None
     return Heads(detector, domain, small("tags.onnx"), small("safety.onnx"), caption)
 

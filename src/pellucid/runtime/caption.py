@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.runtime.session import Session, Tensors, open_session
+from pellucid.runtime.session import Session, Tensors, open_exact
 from pellucid.runtime.vocabulary import BEGIN, END, PAD, UNKNOWN, Decoding, Vocabulary, read_vocabulary, sentence
 
 Floats = NDArray[np.float32]
@@ -54,7 +54,7 @@ class Captioner:
     def open(cls, folder: Path) -> Captioner:
         """From a folder's `caption.onnx` and `vocabulary.json`. Raises `BundleError`."""
         vocabulary = read_vocabulary(folder / "vocabulary.json")
-        return cls(open_session(folder / "caption.onnx", "onnxruntime", threads=1), vocabulary)
+        return cls(open_exact(folder / "caption.onnx"), vocabulary)
 
     @property
     def score_floor(self) -> float:

@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from pellucid.runtime.views import through
 
 Change = Callable[[Image.Image], Image.Image]
+Size = tuple[int, int]
 
 
 def _jpeg(image: Image.Image, quality: int) -> Image.Image:
@@ -57,6 +58,17 @@ RE_ENCODINGS: dict[str, Change] = {
     "hard": partial(_longest, side_px=512, quality=40),
     "screenshot": partial(_resize, factor=1.5, quality=75),
 }
+
+
+def size_after(view: str, size: Size) -> Size:
+    """(width, height) in pixels of a picture of `size` after the re-encodings of `view` (`web`, `hard+jpeg60`), to a pixel."""
+    for change in view.split("+"):
+        known = getattr(RE_ENCODINGS.get(change), "keywords", {})
+        factor = known.get("factor", known.get("share", 1.0))
+        if longest := known.get("side_px"):
+            factor = min(1.0, longest / max(size))
+        size = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
+    return size
 
 
 def random_change(image: Image.Image, seed: str) -> Image.Image:

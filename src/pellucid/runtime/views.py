@@ -36,9 +36,15 @@ def caption_view(image: Image.Image, spec: ViewSpec) -> Image.Image:
 
 def to_tensor(image: Image.Image, spec: ViewSpec) -> NDArray[np.float32]:
     """RGB picture of `encoder_px` → normalised float32 [3, H, W]."""
-    pixels_hwc = np.asarray(image, dtype=np.float32) / 255.0
-    normalised = (pixels_hwc - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+    (only,) = to_tensors(np.asarray(image)[None], spec)
+    return np.asarray(only)
+
+
+def to_tensors(pixels_nhwc: NDArray[np.uint8], spec: ViewSpec) -> NDArray[np.float32]:
+    """RGB bytes [n, H, W, 3] → normalised float32 [n, 3, H, W]."""
+    scaled = pixels_nhwc.astype(np.float32) / 255.0
+    normalised = (scaled - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+    return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
 
 
 def through_jpeg(image: Image.Image, quality: int) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -47,3 +48,9 @@ def group_folds(groups: Sequence[str], labels: NDArray[np.bool_], folds: int) ->
         fold_of.setdefault(group, int(np.argmin(filled[int(label)])))
         filled[int(label), fold_of[group]] += size
     return np.array([fold_of[group] for group in groups])
+
+
+def picture_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold number [n] drawn by the hash of a group of pictures, such as a real one and what was generated from it."""
+    digests = [hashlib.sha256(f"{seed}/{group}".encode()).hexdigest() for group in groups]
+    return np.array([int(digest[:13], 16) % folds for digest in digests])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pellucid.base.files import write_atomically
 from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_checkpoint
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import open_features
-from pellucid.records.heads import ALL, Calibration, QualityRule, Thresholds
+from pellucid.records.heads import ALL
 from pellucid.train.balance import sample_weights
 from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
@@ -24,8 +23,9 @@ from pellucid.train.journal import Journal
 from pellucid.train.leave_out import leave_one_out
 from pellucid.train.measure import auc
 from pellucid.train.plots import draw_plots
+from pellucid.train.scores import write_scores
 from pellucid.train.states import By, States
-from pellucid.train.thresholds import fit_calibration, slice_thresholds
+from pellucid.train.thresholds import fit_calibration, verdict_thresholds
 from pellucid.train.workers import ALONE, Workers
 
 
@@ -52,7 +52,7 @@ def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = No
     weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
     first = scores[recipe.data.views[0]]
     calibration = fit_calibration(first, examples.labels, weights, recipe.calibration.prior)
-    thresholds = _thresholds(recipe, samples, examples, first, calibration)
+    thresholds = verdict_thresholds(samples, examples.labels, first, calibration, recipe.verdict)
     if recipe.leave_out:
         metrics["leave_one_generator_out"] = leave_one_out(samples, examples, recipe, recipe.leave_out, by)
     metrics["out_of_fold_auc"] = {view: auc(examples.labels, scores[view]) for view in scores}
@@ -62,7 +62,7 @@ def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = No
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "calibration.json", calibration.model_dump_json(indent=1).encode())
         write_atomically(folder / "thresholds.json", thresholds.model_dump_json(indent=1).encode())
-        _write_scores(folder / "out_of_fold.npz", samples, scores)
+        write_scores(folder, samples, scores)
         arrays = {name: tensor.detach().numpy() for name, tensor in ensemble.state_dict().items()}
         write_checkpoint(Checkpoint(replace(origin, metrics=metrics), arrays), folder)
         if keeps:
@@ -84,21 +84,3 @@ def _val_auc(
     ensemble = train_ensemble(examples.only(~held_out & allowed), recipe, recipe.calibration.members, by=by)
     val = examples.only(held_out)
     return {view: auc(val.labels, logits_of(ensemble, val.tokens[view])) for view in examples.views}
-
-
-def _thresholds(
-    recipe: DetectorRecipe, samples: Sequence[Sample], examples: Examples, logits: NDArray[np.float64], calibration: Calibration
-) -> Thresholds:
-    quality, rule = QualityRule(), recipe.verdict
-    slices = [f"{sample.domain}/{quality.of(sample.width, sample.height)}" for sample in samples]
-    real = np.flatnonzero(~examples.labels)
-    probabilities = expit(calibration.a * logits[real] + calibration.b)
-    found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
-    return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
-
-
-def _write_scores(path: Path, samples: Sequence[Sample], scores: dict[str, NDArray[np.float64]]) -> None:
-    file = io.BytesIO()
-    arrays = {f"logit_{view}": values for view, values in scores.items()}
-    np.savez_compressed(file, allow_pickle=False, ids=np.array([sample.id for sample in samples]), **arrays)
-    write_atomically(path, file.getvalue())

@@ -6,9 +6,8 @@ workers can leave a part (ray #41700). So each start is a new Ray run, and `out`
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
@@ -26,8 +25,8 @@ def launch_on_ray(task: Task, distribution: Distribution, out: Path) -> Path:
 
     Raises `TrainingFailed` where workers were lost more often than `retries` allows.
     """
-    trainer = TorchTrainer(
-        cast("Callable[[dict[str, Any]], None]", _work),  # Ray's types do not know yet that it may return something
+    trainer: Any = TorchTrainer(
+        _work,  # type: ignore[arg-type]  # what a worker returns comes back as `return_value`
         train_loop_config={"task": task, "distribution": distribution},
         torch_config=TorchConfig(backend=distribution.backend),
         scaling_config=ScalingConfig(num_workers=distribution.workers, use_gpu=distribution.gpu),
@@ -36,7 +35,7 @@ def launch_on_ray(task: Task, distribution: Distribution, out: Path) -> Path:
         ),
     )
     try:
-        result: Any = trainer.fit()
+        result = trainer.fit()
     except TrainingFailedError as error:
         raise TrainingFailed(str(error).strip()) from error
     return result_of(result.return_value)

@@ -48,7 +48,9 @@ def train(recipe: Path, roots: dict[str, Path], out: Path, launch: Launch) -> Pa
 
 def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]:
     """The recipe as read, and what workers are to do; features are extracted here, before any of them starts."""
-    kind = recipe_kind(recipe, ("detector", "caption", "tags"))
+    kind = recipe_kind(recipe, ("detector", "image-detector", "distil", "ensemble", "caption", "tags", "qwen2vl"))
+    if kind in ("image-detector", "distil", "ensemble"):
+        return _network(kind, recipe, roots, out)
     if kind == "detector":
         from pellucid.train.detector_recipe import DetectorRecipe
 
@@ -62,6 +64,12 @@ def prepare(recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]
         captioner = load_recipe(recipe, CaptionerRecipe)
         extract_lacking(out, captioner.dataset, [captioner.data.view], CAPTION_PARTS)
         return captioner, partial(_alone, partial(run_caption, captioner, out))
+    if kind == "qwen2vl":
+        from pellucid.train.qwen2vl import run_qwen2vl
+        from pellucid.train.qwen2vl_recipe import Qwen2vlRecipe
+
+        describer = load_recipe(recipe, Qwen2vlRecipe)
+        return describer, partial(_alone, partial(run_qwen2vl, describer, roots, out))
     from pellucid.train.tags import run_tags
     from pellucid.train.tags_recipe import TagsRecipe
 
@@ -74,6 +82,31 @@ def _detector(recipe: Any, out: Path, journal: Path, workers: Workers) -> Path:
     from pellucid.train.detector_run import run_detector
 
     return run_detector(recipe, out, Journal(journal), workers)
+
+
+def _network(kind: str, recipe: Path, roots: dict[str, Path], out: Path) -> tuple[Any, Work]:
+    from pellucid.train.image_recipe import DistilRecipe, EnsembleRecipe, ImageRecipe
+
+    if kind == "image-detector":
+        from pellucid.train.image_run import run_image_detector
+
+        network = load_recipe(recipe, ImageRecipe)
+        return network, partial(_shared, partial(run_image_detector, network, roots, out))
+    if kind == "distil":
+        from pellucid.train.distil import run_distil
+
+        lesson = load_recipe(recipe, DistilRecipe)
+        return lesson, partial(_shared, partial(run_distil, lesson, roots, out))
+    from pellucid.train.ensemble import run_ensemble
+
+    ensemble = load_recipe(recipe, EnsembleRecipe)
+    return ensemble, partial(_alone, partial(run_ensemble, ensemble, out))
+
+
+def _shared(work: partial[Path], journal: Path, workers: Workers) -> Path:
+    """Runs that write nothing to the journal: their curve lies in the checkpoint's folder."""
+    assert journal.parent.is_dir(), journal
+    return work(workers=workers)
 
 
 def _alone(work: partial[Path], journal: Path, workers: Workers) -> Path:

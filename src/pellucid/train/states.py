@@ -26,6 +26,14 @@ from pellucid.train.workers import ALONE, Workers
 log = logging.getLogger(__name__)
 
 
+def is_finished(folder: Path, origin: Origin) -> bool:
+    """Does `folder` hold the checkpoint that the run `origin` describes would end with?"""
+    if not (folder / "checkpoint.json").exists():
+        return False
+    found = read_checkpoint(folder).origin
+    return (found.kind, found.recipe, found.dataset) == (origin.kind, origin.recipe, origin.dataset)
+
+
 @dataclass(frozen=True)
 class States:
     """States of the run that `origin` describes, under `folder`; every `every` steps, 0: at the end of epochs only."""

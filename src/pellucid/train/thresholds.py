@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from pellucid.base.rates import upper_bound
-from pellucid.records.heads import ALL, Calibration, SliceThreshold
+from pellucid.records.dataset import Sample
+from pellucid.records.heads import ALL, Calibration, QualityRule, SliceThreshold, Thresholds
 from pellucid.records.report import Budget
+from pellucid.train.detector_recipe import Verdict
 
 # A probability that no picture should have to exceed to be called generated.
 MOST = 0.9999
@@ -30,6 +33,18 @@ def fit_calibration(
 
     log_a, b = minimize(cost, np.zeros(2), method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-10}).x
     return Calibration(a=float(np.exp(log_a)), b=float(b), prior=prior)
+
+
+def verdict_thresholds(
+    samples: Sequence[Sample], labels: NDArray[np.bool_], logits: NDArray[np.float64], calibration: Calibration, rule: Verdict
+) -> Thresholds:
+    """`thresholds.json` from the logits [n] of pictures that the detector had not seen; only real ones count."""
+    quality = QualityRule()
+    slices = [f"{sample.domain or '?'}/{quality.of(sample.width, sample.height)}" for sample in samples]
+    real = np.flatnonzero(~labels)
+    probabilities = expit(calibration.a * logits[real] + calibration.b)
+    found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
+    return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 
 
 def choose_threshold(real: NDArray[np.float64], budget_per_10000: float) -> tuple[float | None, Budget]:

@@ -7,6 +7,7 @@ sent stands beside it, for each store. So a server may be away, die in the middl
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -23,13 +24,14 @@ from pellucid.base.files import write_atomically
 from pellucid.base.settings import read_settings
 from pellucid.records.checkpoint import git_commit
 from pellucid.records.dataset import read_dataset
-from pellucid.train.journal import Event, Journal, events, flat, journals, new_journal
+from pellucid.train.journal import Ending, Event, Journal, events, flat, journals, new_journal
 from pellucid.train.machine_load import sampled
 
 log = logging.getLogger("pellucid.tracking")
 
 OFF = "none"
 STATE = "sent.json"
+LOCK = "sent.lock"
 JOURNAL_TAG = "pellucid.journal"
 BATCH = 500
 LONGEST_PARAM = 6000
@@ -56,20 +58,19 @@ class Sender:
 
 @contextmanager
 def tracked(out: Path, recipe: Any) -> Iterator[Journal]:
-    """A journal for the run that `recipe` (with kind, name and dataset) describes; at its end all journals are sent."""
+    """A journal for the run that `recipe` (with kind and name) describes; at its end all journals are sent."""
     url = tracking_url(out)
     journal = new_journal(out, recipe.name)
     journal = replace(journal, written=Sender(url, journal.folder))
     told = {name: str(value)[:LONGEST_PARAM] for name, value in flat(json.loads(recipe.model_dump_json())).items()}
-    dataset = read_dataset(out / "data" / recipe.dataset).id
-    journal.start(recipe.name, recipe.kind, told, {"git_commit": git_commit(), "dataset": f"{recipe.dataset}@{dataset}"})
-    ending = "FAILED"
+    journal.start(recipe.name, recipe.kind, told, {"git_commit": git_commit(), "dataset": "+".join(_data_of(recipe, out))})
+    ending: Ending = "FAILED"
     try:
         with sampled(journal):
             yield journal
         ending = "FINISHED"
     finally:
-        journal.end("FINISHED" if ending == "FINISHED" else "FAILED")
+        journal.end(ending)
         try_sync(journals(out), url)
 
 
@@ -133,6 +134,13 @@ def reach(url: str) -> None:
         raise Unavailable(f"no tracking server answers at {url} ({error})") from error
 
 
+def _data_of(recipe: Any, out: Path) -> Iterator[str]:
+    """NAME@ID of each dataset that a run reads; an ensemble reads none, its members did."""
+    names = [recipe.dataset] if hasattr(recipe, "dataset") else [part.dataset for part in getattr(recipe, "material", ())]
+    for name in names:
+        yield f"{name}@{read_dataset(out / 'data' / name).id}"
+
+
 def experiment_of(client: Any, name: str, url: str, out: Path) -> str:
     """The experiment's id, made where it is not there; beside a local database artifacts lie in `out/mlartifacts`."""
     if found := client.get_experiment_by_name(name):
@@ -142,17 +150,24 @@ def experiment_of(client: Any, name: str, url: str, out: Path) -> str:
 
 
 def _send(folder: Path, client: Any, url: str) -> int:
-    state = _sent(folder, url)
-    waiting = list(events(folder, state["offset"]))
-    if not waiting:
-        return 0
-    if not state["run"]:
-        state["run"] = _run_of(folder, client, url, waiting[0][1])
-    for start in range(0, len(waiting), BATCH):
-        some = waiting[start : start + BATCH]
-        _deliver(folder, client, state["run"], [event for _, event in some])
-        _remember(folder, url, {**state, "offset": some[-1][0]})
+    with _alone(folder):
+        state = _sent(folder, url)
+        waiting = list(events(folder, state["offset"]))
+        if waiting and not state["run"]:
+            state["run"] = _run_of(folder, client, url, waiting[0][1])
+        for start in range(0, len(waiting), BATCH):
+            some = waiting[start : start + BATCH]
+            _deliver(folder, client, state["run"], [event for _, event in some])
+            _remember(folder, url, {**state, "offset": some[-1][0]})
     return len(waiting)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One sender a journal at a time, whatever threads and processes there are: two would make two runs."""
+    with (folder / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _run_of(folder: Path, client: Any, url: str, start: Event) -> str:
