@@ -109,12 +109,9 @@ def _kill_one(out: Path, lines: list[str], process: subprocess.Popen[str]) -> in
 @contextmanager
 def cluster(on: str) -> Iterator[dict[str, str]]:
     """The environment of a run; for `ray`, of one beside a Ray head that lives as long as the block."""
-    environment = {
-        **os.environ,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(SOURCE),
-        "OMP_NUM_THREADS": "1",
-    }
+    # Nobody's own settings, and those of a test run, change what happens here.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PELLUCID_")}
+    environment = {**kept, "PATH": f"{BIN}{os.pathsep}{kept['PATH']}", "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
     if on == "local":
         yield environment
         return

@@ -130,7 +130,7 @@ def tune(
     out: Out = Path("runs"),
     on: On = "local",
 ) -> None:
-    """Search the recipe's [search] space; writes a table of the trials and the best recipe."""
+    """Search the space that the recipe gives; writes a table of the trials and the best recipe."""
     _run_stage("train", recipe, root, out, "tune", trials=trials, on=on)
 
 

@@ -53,6 +53,7 @@ def test_a_job_that_is_wrongly_asked_says_so_here(tmp_path: Path, ray_environmen
     assert "wrong.toml:14: head.wide: there is no such key; did you mean width?" in found.stdout
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
 def test_a_search_tells_every_trial_and_writes_the_best_recipe(tmp_path: Path, ray_environment: dict[str, str]) -> None:
     make(tmp_path, rows=240)
     recipe = tmp_path / "made.toml"

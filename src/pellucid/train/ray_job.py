@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pellucid.base.settings import PREFIX, read_settings
 ENTRYPOINT = "python -m pellucid.train.ray_job"
 # 90 MB of encoder, of no use to a stage that trains; Ray carries at most 500 MB.
 LEFT_OUT = ["**/defaults/bundle", "**/__pycache__"]
+SETTINGS = (f"{PREFIX}TRACKING_URL", f"{PREFIX}LOG_LEVEL", f"{PREFIX}LOG_FORMAT")
 WRONGLY_ASKED = 2
 ENDS = {"SUCCEEDED": 0, "STOPPED": 1, "FAILED": 1}
 
@@ -41,9 +43,7 @@ def submit(stage: str, recipe: Path, roots: dict[str, Path], out: Path, **option
     with tempfile.TemporaryDirectory(prefix="pellucid-") as parcel:
         _pack(Path(parcel), stage, recipe, roots, out, options)
         package = str(Path(pellucid.__file__).parent)
-        # Lines of several workers that differ in a number only are all shown.
-        shown = {"RAY_DEDUP_LOGS": "0"}
-        travels = {"working_dir": parcel, "py_modules": [package], "excludes": LEFT_OUT, "env_vars": shown}
+        travels = {"working_dir": parcel, "py_modules": [package], "excludes": LEFT_OUT, "env_vars": _variables()}
         try:
             client = JobSubmissionClient(address)
             client.submit_job(entrypoint=ENTRYPOINT, submission_id=job, runtime_env=travels)
@@ -78,6 +78,11 @@ def _pack(parcel: Path, stage: str, recipe: Path, roots: dict[str, Path], out: P
     folders = {name: str(folder.resolve()) for name, folder in roots.items()}
     job = {"stage": stage, "recipe": recipe.name, "roots": folders, "out": str(out.resolve()), "options": options}
     (parcel / "job.json").write_text(json.dumps(job))
+
+
+def _variables() -> dict[str, str]:
+    """Our settings that travel; and lines of several workers that differ in a number only are all shown."""
+    return {"RAY_DEDUP_LOGS": "0"} | {name: os.environ[name] for name in SETTINGS if name in os.environ}
 
 
 def _first_line(error: Exception) -> str:

@@ -119,8 +119,9 @@ def _tensors(model: nn.Module, mean: RunningMean, adam: torch.optim.Optimizer) -
             yield f"model.{name}", tensor
     for name, tensor in mean.tensors.items():
         yield f"mean.{name}", tensor
-    for number, moments in adam.state_dict()["state"].items():
-        for name, tensor in moments.items():
+    # Sorted: putting shares together is work of all workers, and a file that was read names its tensors in any order.
+    for number, moments in sorted(adam.state_dict()["state"].items()):
+        for name, tensor in sorted(moments.items()):
             yield f"adam.{number}.{name}", tensor
 
 
