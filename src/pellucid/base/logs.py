@@ -69,7 +69,8 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    """What `extra=` held. Names that begin with an underscore are of libraries that mark every record of a process, as Ray does."""
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD and not name.startswith("_")}
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
