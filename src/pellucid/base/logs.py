@@ -69,7 +69,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:
-    """What `extra=` held. Names that begin with an underscore are of libraries that mark every record of a process, as Ray does."""
+    """What `extra=` held, less the underscored names with which a library such as Ray marks every record of its process."""
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD and not name.startswith("_")}
 
 
