@@ -3,28 +3,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.train.thresholds import choose_threshold, fit_calibration, slice_thresholds
+from pellucid.train.thresholds import choose_threshold, fit_calibration, mixed, slice_thresholds
 
 scores = st.lists(st.floats(0.001, 0.99), min_size=20, max_size=400).map(np.array)
 
 
 @given(scores, st.floats(10, 900))
 def test_keeps_to_the_budget(real, budget):
-    threshold, found = choose_threshold(real, budget)
+    threshold, found = choose_threshold(real, np.ones(len(real)), budget)
     assert threshold is not None
     assert (real >= threshold).mean() <= budget / 10_000
     assert found.upper >= found.accused_per_10000
 
 
+@given(scores, scores, st.floats(0, 1), st.floats(10, 900))
+def test_keeps_to_the_budget_over_known_and_unknown_sources(unknown, known, known_share, budget):
+    size = min(len(unknown), len(known))
+    scored = mixed([], np.zeros(size, bool), unknown[:size], known[:size], known_share)
+    threshold, found = choose_threshold(scored.logits, scored.counts, budget)
+    assert threshold is not None
+    accused = [(part[:size] >= threshold).mean() for part in (unknown, known)]
+    assert (1 - known_share) * accused[0] + known_share * accused[1] <= budget / 10_000 + 1e-6
+    assert found.measured_on == size
+
+
 def test_abstains_where_real_pictures_look_like_ai():
-    threshold, budget = choose_threshold(np.full(500, 0.99995), 100)
+    threshold, budget = choose_threshold(np.full(500, 0.99995), np.ones(500), 100)
     assert threshold is None
     assert budget.accused_per_10000 == 0
 
 
 def test_a_small_slice_inherits_from_its_parent():
     slices = ["face/large"] * 400 + ["art/large"] * 20
-    found = slice_thresholds(np.linspace(0, 0.9, 420), slices, 100, fewest=300)
+    found = slice_thresholds(np.linspace(0, 0.9, 420), np.ones(420), slices, 100, fewest=300)
     assert found["art/large"].threshold == found["all"].threshold
     assert found["art/large"].parent == "all"
     assert found["art/large"].inherited

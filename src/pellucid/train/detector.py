@@ -125,20 +125,23 @@ def logits_of(ensemble: DetectorEnsemble, tokens: Mapping[str, NDArray[np.generi
     return torch.cat(chunks).double().numpy()
 
 
-def out_of_fold(examples: Examples, recipe: DetectorRecipe, by: By = HERE) -> dict[str, NDArray[np.float64]]:
-    """view → logits [n], each row scored by heads trained without its source or generator."""
+def out_of_fold(
+    examples: Examples, recipe: DetectorRecipe, by: By = HERE, folds: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """view → logits [n], each row scored by heads trained without its fold; without `folds`, its whole source or generator."""
     scores = {view: np.empty(len(examples.labels)) for view in examples.views}
-    for held_out, logits in fold_scores(examples, recipe, by):
+    for held_out, logits in fold_scores(examples, recipe, by, folds=folds):
         for view in examples.views:
             scores[view][held_out] = logits[view]
     return scores
 
 
 def fold_scores(
-    examples: Examples, recipe: DetectorRecipe, by: By = HERE, show: bool = True
+    examples: Examples, recipe: DetectorRecipe, by: By = HERE, show: bool = True, folds: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[NDArray[np.bool_], dict[str, NDArray[np.float64]]]]:
     """(rows held out [n], view → their logits) of one fold after the other."""
-    folds = group_folds(examples.groups, examples.labels, recipe.calibration.folds)
+    if folds is None:
+        folds = group_folds(examples.groups, examples.labels, recipe.calibration.folds)
     for fold in range(recipe.calibration.folds):
         held_out = folds == fold
         rest = examples.only(~held_out)

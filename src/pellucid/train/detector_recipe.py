@@ -36,11 +36,13 @@ class Head(Recipe):
 class Calibration(Recipe):
     """`folds` of whole sources and generators give out-of-fold scores; `prior` is the share of AI that P(AI) assumes.
 
-    `members` heads a fold are enough: one head alone is a little less sure than the ensemble, on the safe side.
+    `known_share` of the pictures to come are taken to be of sources and generators like those trained on, so scores with single
+    pictures held out count that much. `members` heads a fold are enough: one alone is a little less sure than the ensemble.
     """
 
     folds: int = Field(ge=2)
     members: int = Field(default=1, gt=0)
+    known_share: float = Field(default=0.0, ge=0, lt=1)
     prior: float = Field(gt=0, lt=1)
 
 

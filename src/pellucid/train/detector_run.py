@@ -16,16 +16,15 @@ from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_ch
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import open_features
 from pellucid.records.heads import ALL
-from pellucid.train.balance import sample_weights
-from pellucid.train.detector import Examples, load_examples, logits_of, out_of_fold, train_ensemble
+from pellucid.train.detector import Examples, load_examples, logits_of, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
+from pellucid.train.held_out import HeldOut, judge_held_out
 from pellucid.train.journal import Journal
 from pellucid.train.leave_out import leave_one_out
 from pellucid.train.measure import auc
 from pellucid.train.plots import draw_plots
 from pellucid.train.scores import write_scores
 from pellucid.train.states import By, States
-from pellucid.train.thresholds import fit_calibration, verdict_thresholds
 from pellucid.train.workers import ALONE, Workers
 
 
@@ -48,30 +47,32 @@ def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = No
     metrics: dict[str, object] = {"val_auc": _val_auc(recipe, everything, known, allowed, by.part("val"))}
     samples = [sample for sample, may in zip(everything, allowed, strict=True) if may]
     examples = known if allowed.all() else known.only(allowed)
-    scores = out_of_fold(examples, recipe, by)
-    weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
-    first = scores[recipe.data.views[0]]
-    calibration = fit_calibration(first, examples.labels, weights, recipe.calibration.prior)
-    thresholds = verdict_thresholds(samples, examples.labels, first, calibration, recipe.verdict)
+    held_out = judge_held_out(samples, examples, recipe, by)
+    metrics["out_of_fold"] = held_out.metrics
     if recipe.leave_out:
         metrics["leave_one_generator_out"] = leave_one_out(samples, examples, recipe, recipe.leave_out, by)
-    metrics["out_of_fold_auc"] = {view: auc(examples.labels, scores[view]) for view in scores}
     ensemble = train_ensemble(examples, recipe, by=by.part("all"), watch=journal.metric if journal else None)
 
     if workers.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "calibration.json", calibration.model_dump_json(indent=1).encode())
-        write_atomically(folder / "thresholds.json", thresholds.model_dump_json(indent=1).encode())
-        write_scores(folder, samples, scores)
+        write_atomically(folder / "calibration.json", held_out.calibration.model_dump_json(indent=1).encode())
+        write_atomically(folder / "thresholds.json", held_out.thresholds.model_dump_json(indent=1).encode())
+        write_scores(folder, samples, held_out.unknown)
         arrays = {name: tensor.detach().numpy() for name, tensor in ensemble.state_dict().items()}
         write_checkpoint(Checkpoint(replace(origin, metrics=metrics), arrays), folder)
         if keeps:
             keeps.clear()
         if journal:
-            probability = expit(calibration.a * first + calibration.b)
-            for plot in draw_plots(examples.labels, probability, thresholds.of(ALL).threshold, journal.folder / "plots"):
-                journal.artifact(plot, "plots")
+            _show(examples, held_out, journal)
     return folder
+
+
+def _show(examples: Examples, held_out: HeldOut, journal: Journal) -> None:
+    calibration = held_out.calibration
+    probability = expit(calibration.a * held_out.unknown[examples.views[0]] + calibration.b)
+    threshold = held_out.thresholds.of(ALL).threshold
+    for plot in draw_plots(examples.labels, probability, threshold, journal.folder / "plots"):
+        journal.artifact(plot, "plots")
 
 
 def _val_auc(

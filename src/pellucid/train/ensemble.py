@@ -18,7 +18,7 @@ from pellucid.train.detector import group_of
 from pellucid.train.image_recipe import EnsembleRecipe
 from pellucid.train.measure import auc
 from pellucid.train.scores import read_scores, write_scores
-from pellucid.train.thresholds import fit_calibration, verdict_thresholds
+from pellucid.train.thresholds import fit_calibration, once, verdict_thresholds
 
 
 def run_ensemble(recipe: EnsembleRecipe, out: Path) -> Path:
@@ -41,7 +41,7 @@ def run_ensemble(recipe: EnsembleRecipe, out: Path) -> Path:
         labels, [group_of(each) for each in samples], [each.domain or "?" for each in samples], recipe.balance_limit
     )
     calibration = fit_calibration(logits, labels, weights, recipe.prior)
-    thresholds = verdict_thresholds(samples, labels, logits, calibration, recipe.verdict)
+    thresholds = verdict_thresholds(once(samples, labels, logits), calibration, recipe.verdict)
     of_members = {name: auc(labels, column) for name, column in zip(recipe.members, scores.T, strict=True)}
     metrics = {"pictures": len(samples), "auc": auc(labels, logits), "member_auc": of_members}
     folder = out / "checkpoints" / recipe.name

@@ -30,7 +30,7 @@ from pellucid.train.loop import AfterEpoch
 from pellucid.train.measure import auc
 from pellucid.train.scores import write_scores
 from pellucid.train.states import States, is_finished
-from pellucid.train.thresholds import fit_calibration, verdict_thresholds
+from pellucid.train.thresholds import fit_calibration, once, verdict_thresholds
 from pellucid.train.workers import ALONE, Workers
 
 Rows = NDArray[np.int64]
@@ -138,7 +138,7 @@ def _calibrate(
     first = scores[recipe.data.views[0]]
     weights = data.weights(held_out, recipe.data.balance_limit)
     calibration = fit_calibration(first, labels, weights, recipe.calibration.prior)
-    thresholds = verdict_thresholds(samples, labels, first, calibration, recipe.verdict)
+    thresholds = verdict_thresholds(once(samples, labels, first), calibration, recipe.verdict)
     write_atomically(folder / "calibration.json", calibration.model_dump_json(indent=1).encode())
     write_atomically(folder / "thresholds.json", thresholds.model_dump_json(indent=1).encode())
     write_scores(folder, samples, scores)

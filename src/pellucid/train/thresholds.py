@@ -1,8 +1,14 @@
-"""From out-of-fold scores to calibrated probabilities and, slice by slice, thresholds that keep to a budget of accusations."""
+"""From out-of-fold scores to calibrated probabilities and, slice by slice, thresholds that keep to a budget of accusations.
+
+What a platform is sent is in part like what training has seen and in part not. Scores of whole sources held out alone would make
+the detector too shy with the first kind, scores of single pictures held out too bold with the second; so both are mixed.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +23,38 @@ from pellucid.train.detector_recipe import Verdict
 
 # A probability that no picture should have to exceed to be called generated.
 MOST = 0.9999
+# Of sums of counts.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits [n] of pictures by a detector that had not seen them; `counts` [n] says how much of a picture a row stands for."""
+
+    samples: Sequence[Sample]
+    labels: NDArray[np.bool_]
+    logits: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+
+def once(samples: Sequence[Sample], labels: NDArray[np.bool_], logits: NDArray[np.float64]) -> Scored:
+    return Scored(samples, labels, logits, np.ones(len(logits)))
+
+
+def mixed(
+    samples: Sequence[Sample],
+    labels: NDArray[np.bool_],
+    unknown: NDArray[np.float64],
+    known: NDArray[np.float64],
+    known_share: float,
+) -> Scored:
+    """Each picture twice: with its whole source or generator held out (`unknown`), and, by `known_share`, alone (`known`)."""
+    counts = np.repeat([1 - known_share, known_share], len(labels))
+    return Scored([*samples, *samples], np.tile(labels, 2), np.concatenate([unknown, known]), counts)
 
 
 def fit_calibration(
-    logits: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float32], prior: float
+    logits: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.floating], prior: float
 ) -> Calibration:
     """Platt scaling (1999): P(AI) = sigmoid(a · logit + b), a > 0, fitted with both labels weighing as `prior` says."""
     share = np.where(labels, prior, 1 - prior)
@@ -35,33 +69,40 @@ def fit_calibration(
     return Calibration(a=float(np.exp(log_a)), b=float(b), prior=prior)
 
 
-def verdict_thresholds(
-    samples: Sequence[Sample], labels: NDArray[np.bool_], logits: NDArray[np.float64], calibration: Calibration, rule: Verdict
-) -> Thresholds:
-    """`thresholds.json` from the logits [n] of pictures that the detector had not seen; only real ones count."""
-    quality = QualityRule()
-    slices = [f"{sample.domain or '?'}/{quality.of(sample.width, sample.height)}" for sample in samples]
-    real = np.flatnonzero(~labels)
-    probabilities = expit(calibration.a * logits[real] + calibration.b)
-    found = slice_thresholds(probabilities, [slices[row] for row in real], rule.budget_per_10000, rule.fewest_real)
+def verdict_thresholds(scored: Scored, calibration: Calibration, rule: Verdict) -> Thresholds:
+    """`thresholds.json` from pictures that the detector had not seen; only real ones count."""
+    slices = slices_of(scored.samples)
+    real = np.flatnonzero(~scored.labels)
+    probabilities = expit(calibration.a * scored.logits[real] + calibration.b)
+    names = [slices[row] for row in real]
+    found = slice_thresholds(probabilities, scored.counts[real], names, rule.budget_per_10000, rule.fewest_real)
     return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 
 
-def choose_threshold(real: NDArray[np.float64], budget_per_10000: float) -> tuple[float | None, Budget]:
+def slices_of(samples: Sequence[Sample]) -> list[str]:
+    quality = QualityRule()
+    return [f"{sample.domain or '?'}/{quality.of(sample.width, sample.height)}" for sample in samples]
+
+
+def choose_threshold(
+    real: NDArray[np.float64], counts: NDArray[np.float64], budget_per_10000: float
+) -> tuple[float | None, Budget]:
     """Lowest threshold on probabilities of `real` pictures whose accused share keeps to the budget, and what it costs.
 
     None (abstain) where that threshold would be over `MOST`: the slice's real pictures look just like AI to the detector.
     """
-    scores = np.sort(real)[::-1]
-    allowed = int(np.floor(len(scores) * budget_per_10000 / 10_000))
-    if scores[allowed] >= MOST:
-        return None, _budget(0, len(scores))
-    threshold = float(min(MOST, np.nextafter(scores[allowed], 1.0)))
-    return threshold, _budget(int((scores >= threshold).sum()), len(scores))
+    order = np.argsort(-real, kind="stable")
+    accused = np.cumsum(counts[order])
+    allowed = accused[-1] * budget_per_10000 / 10_000
+    first_over = real[order][np.searchsorted(accused, allowed + ROUNDING, side="right")]
+    if first_over >= MOST:
+        return None, _budget(0, accused[-1])
+    threshold = float(min(MOST, np.nextafter(first_over, 1.0)))
+    return threshold, _budget(float(counts[real >= threshold].sum()), accused[-1])
 
 
 def slice_thresholds(
-    probabilities: NDArray[np.float64], slices: Sequence[str], budget_per_10000: float, fewest: int
+    probabilities: NDArray[np.float64], counts: NDArray[np.float64], slices: Sequence[str], budget_per_10000: float, fewest: int
 ) -> dict[str, SliceThreshold]:
     """Thresholds of `all`, of each domain and of each domain/quality, from real pictures only.
 
@@ -72,17 +113,19 @@ def slice_thresholds(
     for name in sorted(names, key=lambda name: (name != ALL, name.count("/"), name)):
         parent = name.split("/")[0] if "/" in name else ALL
         inside = np.array([name in (ALL, leaf, leaf.split("/")[0]) for leaf in slices])
-        if name != ALL and inside.sum() < fewest:
+        if name != ALL and counts[inside].sum() < fewest - ROUNDING:
             out[name] = out[parent].model_copy(update={"parent": out[parent].parent or parent, "inherited": True})
             continue
-        threshold, budget = choose_threshold(probabilities[inside], budget_per_10000)
+        threshold, budget = choose_threshold(probabilities[inside], counts[inside], budget_per_10000)
         out[name] = SliceThreshold(threshold=threshold, budget=budget)
     return out
 
 
-def _budget(accused: int, trials: int) -> Budget:
+def _budget(accused: float, pictures: float) -> Budget:
+    """A part of a picture is counted as a whole one in the bound."""
+    trials = round(pictures)
     return Budget(
         accused_per_10000=round(10_000 * accused / trials, 1),
-        upper=round(10_000 * upper_bound(accused, trials), 1),
+        upper=round(10_000 * upper_bound(math.ceil(accused - ROUNDING), trials), 1),
         measured_on=trials,
     )
