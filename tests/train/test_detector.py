@@ -20,19 +20,37 @@ RECIPE = DetectorRecipe.model_validate(
 )  # fmt: skip
 
 
-def examples(count=480):
-    """AI pictures differ from real ones along one direction of layer 4 only."""
+def examples(count=480, shares=None):
+    """AI pictures differ from real ones along one direction of layer 4 only; `shares` says how much of a view there is."""
     draw = np.random.default_rng(0)
     labels = np.arange(count) % 2 == 0
     tokens = draw.normal(size=(count, 12, 768)).astype(np.float16)
     tokens[labels, 3, :200] += 1.0
     groups = tuple(f"{'ai' if label else 'real'}:{row % 6 // 2}" for row, label in enumerate(labels))
-    return Examples(("clean",), {"clean": {"class_tokens": tokens}}, labels, groups, ("photo",) * count)
+    rows = {view: np.flatnonzero(draw.random(count) < share) for view, share in (shares or {"clean": 1.0}).items()}
+    views = {view: {"class_tokens": tokens[found]} for view, found in rows.items()}
+    return Examples(tuple(rows), rows, views, labels, groups, ("photo",) * count)
 
 
 def test_learns_what_can_be_learned_also_out_of_fold():
     found = examples()
     assert auc(found.labels, out_of_fold(found, RECIPE)["clean"]) > 0.95
+
+
+def test_a_view_may_be_made_of_a_share_of_the_pictures():
+    found = examples(shares={"clean": 1.0, "web": 0.3})
+    scores = out_of_fold(found, RECIPE)
+    assert not np.isnan(scores["clean"]).any()
+    assert np.flatnonzero(~np.isnan(scores["web"])).tolist() == found.rows["web"].tolist()
+    assert auc(found.labels, scores["web"]) > 0.95
+
+
+def test_rows_left_out_take_their_views_with_them():
+    found = examples(shares={"clean": 1.0, "web": 0.3})
+    wanted = np.arange(480) % 3 == 0
+    kept = found.only(wanted)
+    assert (np.flatnonzero(wanted)[kept.rows["web"]] == found.rows["web"][found.rows["web"] % 3 == 0]).all()
+    assert len(kept.tokens["web"]["class_tokens"]) == len(kept.rows["web"])
 
 
 def test_the_same_seed_gives_the_same_weights():

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.base.errors import DataError
+from pellucid.base.errors import ConfigError, DataError
 from pellucid.base.files import write_atomically
 from pellucid.export.caption import export_caption
 from pellucid.export.card import model_card
 from pellucid.export.judge import export_judge
+from pellucid.export.kept import NOTHING, keep
 from pellucid.export.recipe import BundleRecipe
 from pellucid.export.reference import reference_statistics, replay_set
 from pellucid.export.run import rooted
@@ -22,7 +24,7 @@ from pellucid.export.safety import export_safety
 from pellucid.export.small import export_softmax
 from pellucid.export.tags import export_tags
 from pellucid.records.bundle import BundleHead, Origin, ViewSpec, write_bundle
-from pellucid.records.checkpoint import Checkpoint, git_commit, read_checkpoint
+from pellucid.records.checkpoint import Checkpoint, Kind, git_commit, read_checkpoint
 from pellucid.records.dataset import Dataset, read_dataset
 from pellucid.records.features import open_features
 from pellucid.records.heads import Domains, read_json
@@ -30,6 +32,7 @@ from pellucid.runtime.features import feature_key
 from pellucid.runtime.view_cache import view_key
 from pellucid.runtime.vocabulary import read_vocabulary, write_vocabulary
 
+KINDS: Mapping[str, Kind] = {"tags": "tags", "caption": "caption"}
 LICENCE_TEXTS = Path(__file__).parents[1] / "defaults" / "licences"
 
 
@@ -39,21 +42,21 @@ def assemble(recipe: BundleRecipe, roots: dict[str, Path], out: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     dataset = read_dataset(out / "data" / recipe.dataset)
-    checkpoints = {
-        "detector": read_checkpoint(out / "checkpoints" / recipe.detector),
-        "tags": read_checkpoint(out / "checkpoints" / recipe.tags, "tags"),
-        "caption": read_checkpoint(out / "checkpoints" / recipe.caption, "caption"),
-    }
-    shutil.copyfile(out / "encoder" / "encoder.onnx", folder / "encoder.onnx")
+    kept = keep(recipe.keep.parts, rooted(recipe.keep.bundle, roots), folder) if recipe.keep else NOTHING
+    trained = {"detector": recipe.detector, "tags": recipe.tags, "caption": recipe.caption}
+    checkpoints = {part: read_checkpoint(out / "checkpoints" / name, KINDS.get(part)) for part, name in trained.items() if name}
+    if "encoder" not in recipe.kept:
+        shutil.copyfile(out / "encoder" / "encoder.onnx", folder / "encoder.onnx")
+    kept.check_encoder(folder / "encoder.onnx")
     _check_keys(checkpoints, feature_key(folder / "encoder.onnx", ViewSpec()), view_key(ViewSpec()))
     _export_heads(recipe, dataset, roots, out, folder)
-    write_atomically(folder / "card.md", model_card(recipe, checkpoints, dataset).encode())
-    origins = {name: Origin(licence=recipe.licences[name], source=recipe.sources[name]) for name in _files(folder)}
+    write_atomically(folder / "card.md", model_card(recipe, checkpoints, kept, dataset).encode())
+    origins = {name: kept.origins.get(name) or _origin(recipe, name) for name in _files(folder)}
     _copy_licences({origin.licence for origin in origins.values()}, folder)
     head = BundleHead(
         name=recipe.name, recipe=json.loads(recipe.model_dump_json()), git_commit=git_commit(),
-        data={"detection": dataset.id} | {part: checkpoint.origin.dataset for part, checkpoint in checkpoints.items()},
-        parts=recipe.uses, views=ViewSpec(),
+        data=kept.data | {"detection": dataset.id} | {part: each.origin.dataset for part, each in checkpoints.items()},
+        parts=kept.uses | recipe.uses, views=ViewSpec(),
     )  # fmt: skip
     write_bundle(folder, head, origins)
     return folder
@@ -72,12 +75,15 @@ def _export_heads(recipe: BundleRecipe, dataset: Dataset, roots: dict[str, Path]
     told = {"caption_excluded": recipe.captions.excluded, "caption_excluded_above": recipe.captions.excluded_above}
     domains = read_json(data / "domains.json", Domains).model_dump() | told
     write_atomically(folder / "domains.json", Domains.model_validate(domains).model_dump_json(indent=1).encode())
-    export_tags(out / "checkpoints" / recipe.tags, folder)
-    export_caption(out / "checkpoints" / recipe.caption, folder)
+    if recipe.tags:
+        export_tags(out / "checkpoints" / recipe.tags, folder)
+    if recipe.caption:
+        export_caption(out / "checkpoints" / recipe.caption, folder)
     vocabulary = read_vocabulary(folder / "vocabulary.json")
     decoding = replace(vocabulary.decoding, score_floor=recipe.captions.floor)
     write_vocabulary(replace(vocabulary, decoding=decoding), folder / "vocabulary.json")
-    export_safety(rooted(recipe.safety, roots), folder)
+    if recipe.safety:
+        export_safety(rooted(recipe.safety, roots), folder)
     features = open_features(out / "features")
     _save_arrays(folder / "reference.npz", reference_statistics(dataset, features, recipe.replay.view))
     _save_arrays(folder / "replay.npz", replay_set(dataset, features, recipe.replay, recipe.seed))
@@ -91,6 +97,13 @@ def _check_keys(checkpoints: dict[str, Checkpoint], encoder: str, views: str) ->
                 raise DataError(
                     f"the {name} checkpoint was trained on features {found}; this encoder makes {encoder}; train it again"
                 )
+
+
+def _origin(recipe: BundleRecipe, name: str) -> Origin:
+    """Raises `ConfigError` where the recipe says nothing of the file."""
+    if name not in recipe.licences or name not in recipe.sources:
+        raise ConfigError(f"the bundle recipe names no licence and source of {name}; add both")
+    return Origin(licence=recipe.licences[name], source=recipe.sources[name])
 
 
 def _save_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:

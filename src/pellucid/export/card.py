@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from pellucid.export.kept import Kept
 from pellucid.export.recipe import BundleRecipe
 from pellucid.records.checkpoint import Checkpoint
 from pellucid.records.dataset import Dataset
@@ -25,12 +26,12 @@ LIMITS = """\
 - Watermarks of closed systems (SynthID and others) are not read."""
 
 
-def model_card(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset) -> str:
+def model_card(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], kept: Kept, dataset: Dataset) -> str:
     """Markdown. Figures of training only: those of the finished bundle stand in its evaluation record."""
-    return "\n".join(_lines(recipe, checkpoints, dataset)) + "\n"
+    return "\n".join(_lines(recipe, checkpoints, kept, dataset)) + "\n"
 
 
-def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Dataset) -> Iterator[str]:
+def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], kept: Kept, dataset: Dataset) -> Iterator[str]:
     yield f"# Model card of `{recipe.name}`"
     yield ""
     yield "One frozen encoder (CLIP ViT-B/16, int8) with small heads: AI detection, domain, tags, captions; and a safety model."
@@ -38,7 +39,7 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
     yield ""
     yield "## What it may be used for"
     yield ""
-    yield from (f"- {part}: `use: {use}`" for part, use in recipe.uses.items())
+    yield from (f"- {part}: `use: {use}`" for part, use in (kept.uses | recipe.uses).items())
     yield ""
     yield "`research`: trained on data whose licence is for research or education only, or does not allow redistribution."
     yield ""
@@ -47,6 +48,9 @@ def _lines(recipe: BundleRecipe, checkpoints: dict[str, Checkpoint], dataset: Da
     for part, checkpoint in checkpoints.items():
         origin = checkpoint.origin
         yield f"- {part}: {_flat(origin.metrics)} (data {origin.dataset}, code {origin.git_commit[:12]})"
+    if kept.bundle:
+        parts = ", ".join(f"{part} (data {kept.data[part]})" if part in kept.data else part for part in recipe.kept)
+        yield f"- as they were in {kept.bundle.label}, made by code {kept.bundle.git_commit[:12]}: {parts}"
     yield ""
     yield "Figures on test splits stand in the bundle's final evaluation record, once that is made (docs/evaluation.md)."
     yield ""

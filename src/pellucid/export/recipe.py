@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pellucid.records.bundle import Use, ViewSpec
 from pellucid.records.recipe import Recipe
@@ -66,10 +66,21 @@ class Captions(Recipe):
     floor: float
 
 
+KeptPart = Literal["encoder", "tags", "caption", "safety"]
+
+
+class Keep(Recipe):
+    """`parts` are taken from the bundle in `bundle` (`root:path`) as they are, so nothing else is needed for them."""
+
+    bundle: str
+    parts: tuple[KeptPart, ...] = Field(min_length=1)
+
+
 class BundleRecipe(Recipe):
     """Checkpoints by name under `checkpoints/`; `uses` marks the parts whose training data is for research only.
 
-    `variant` is that of the networks which the detector consists of, if any.
+    `variant` is that of the networks which the detector consists of, if any. `tags`, `caption` and `safety` may be empty where
+    `keep` names them.
     """
 
     kind: Literal["bundle"]
@@ -78,11 +89,23 @@ class BundleRecipe(Recipe):
     dataset: str
     detector: str
     variant: str = "int8"
-    tags: str
-    caption: str
-    safety: str
+    tags: str = ""
+    caption: str = ""
+    safety: str = ""
+    keep: Keep | None = None
     uses: dict[str, Use]
     licences: dict[str, str]
     sources: dict[str, str]
     replay: Replay
     captions: Captions
+
+    @property
+    def kept(self) -> tuple[KeptPart, ...]:
+        return self.keep.parts if self.keep else ()
+
+    @model_validator(mode="after")
+    def _has_every_part(self) -> Self:
+        for part in ("tags", "caption", "safety"):
+            if bool(getattr(self, part)) == (part in self.kept):
+                raise ValueError(f"{part} must be given, or named in keep.parts, and not both")
+        return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from pellucid.records.dataset import Sample
 from pellucid.records.features import FeatureFolder
 from pellucid.train.average import named
 from pellucid.train.balance import group_folds, sample_weights
-from pellucid.train.detector_recipe import DetectorRecipe, Head
+from pellucid.train.detector_recipe import Data, DetectorRecipe, Head
 from pellucid.train.loop import fit
 from pellucid.train.states import HERE, By
 from pellucid.train.workers import whole_weights
@@ -29,34 +30,51 @@ Watch = Callable[[str, int, float], None]
 
 @dataclass(frozen=True)
 class Examples:
-    """Training rows: tokens by part and view, [n, 12, 768] each, and what is known of each sample."""
+    """Training rows: what is known of each sample [n], and of each view the `rows` [m] that have it with their tokens by part.
+
+    Tokens of a part are [m, 12, 768]; the first view has all rows.
+    """
 
     views: tuple[str, ...]
+    rows: Mapping[str, NDArray[np.int64]]
     tokens: Mapping[str, Tokens]
     labels: NDArray[np.bool_]
     groups: tuple[str, ...]
     domains: tuple[str, ...]
 
-    def only(self, rows: NDArray[np.bool_]) -> Examples:
-        tokens = {view: {part: array[rows] for part, array in parts.items()} for view, parts in self.tokens.items()}
-        keep = np.flatnonzero(rows).tolist()
+    def only(self, wanted: NDArray[np.bool_]) -> Examples:
+        keep = np.flatnonzero(wanted).tolist()
+        new_row = np.cumsum(wanted) - 1
+        kept = {view: wanted[rows] for view, rows in self.rows.items()}
         return Examples(
             self.views,
-            tokens,
-            self.labels[rows],
+            {view: new_row[rows[kept[view]]] for view, rows in self.rows.items()},
+            {view: {part: array[kept[view]] for part, array in parts.items()} for view, parts in self.tokens.items()},
+            self.labels[wanted],
             tuple(self.groups[row] for row in keep),
             tuple(self.domains[row] for row in keep),
         )
 
+    @property
+    def every_row(self) -> NDArray[np.int64]:
+        """The sample of each training row, view after view."""
+        return np.concatenate([self.rows[view] for view in self.views])
 
-def load_examples(samples: Sequence[Sample], features: FeatureFolder, views: Sequence[str], parts: Sequence[str]) -> Examples:
+
+def load_examples(samples: Sequence[Sample], features: FeatureFolder, data: Data, parts: Sequence[str]) -> Examples:
     """Raises `DataError` where a feature lacks."""
-    ids = [sample.id for sample in samples]
-    tokens = {view: features.load(view, ids, parts) for view in views}
+    rows = {view: np.flatnonzero(drawn(samples, data.shares.get(view, 1.0))) for view in data.views}
+    tokens = {view: features.load(view, [samples[row].id for row in rows[view].tolist()], parts) for view in data.views}
     return Examples(
-        tuple(views), tokens, np.array([sample.label == "ai" for sample in samples]),
+        data.views, rows, tokens, np.array([sample.label == "ai" for sample in samples]),
         tuple(group_of(sample) for sample in samples), tuple(sample.domain or "?" for sample in samples),
     )  # fmt: skip
+
+
+def drawn(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
+    """[n]: which samples are of a `share` drawn by the hash of their ids; a larger share holds every smaller one."""
+    places = [int(hashlib.sha256(sample.id.encode()).hexdigest()[:13], 16) / 16**13 for sample in samples]
+    return np.array(places) < share
 
 
 def group_of(sample: Sample) -> str:
@@ -90,9 +108,10 @@ def train_ensemble(
     """
     template = _head(recipe.head)
     standard = _standardised(template, examples)
-    labels = torch.from_numpy(np.tile(examples.labels, len(examples.views))).float()
+    rows = examples.every_row
+    labels = torch.from_numpy(examples.labels[rows]).float()
     weights = sample_weights(examples.labels, examples.groups, examples.domains, recipe.data.balance_limit)
-    counts = torch.from_numpy(np.tile(weights, len(examples.views)))
+    counts = torch.from_numpy(weights[rows])
     targets = labels * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
     device = by.workers.device
 
@@ -128,8 +147,11 @@ def logits_of(ensemble: DetectorEnsemble, tokens: Mapping[str, NDArray[np.generi
 def out_of_fold(
     examples: Examples, recipe: DetectorRecipe, by: By = HERE, folds: NDArray[np.int64] | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """view → logits [n], each row scored by heads trained without its fold; without `folds`, its whole source or generator."""
-    scores = {view: np.empty(len(examples.labels)) for view in examples.views}
+    """view → logits [n], each row scored by heads trained without its fold; without `folds`, its whole source or generator.
+
+    NaN where a row lacks the view.
+    """
+    scores = {view: np.full(len(examples.labels), np.nan) for view in examples.views}
     for held_out, logits in fold_scores(examples, recipe, by, folds=folds):
         for view in examples.views:
             scores[view][held_out] = logits[view]
@@ -147,7 +169,14 @@ def fold_scores(
         rest = examples.only(~held_out)
         ensemble = train_ensemble(rest, recipe, recipe.calibration.members, show, by.part(f"fold-{fold}"))
         unseen = examples.only(held_out)
-        yield held_out, {view: logits_of(ensemble, unseen.tokens[view]) for view in examples.views}
+        yield held_out, {view: scores_of(ensemble, unseen, view) for view in examples.views}
+
+
+def scores_of(ensemble: DetectorEnsemble, examples: Examples, view: str) -> NDArray[np.float64]:
+    """Logits [n] of a view, NaN where a row lacks it."""
+    out = np.full(len(examples.labels), np.nan)
+    out[examples.rows[view]] = logits_of(ensemble, examples.tokens[view])
+    return out
 
 
 def _tell(watch: Watch, rank: int, name: str, epoch: int, _: nn.Module, loss: float) -> None:
@@ -162,13 +191,13 @@ def _head(shape: Head) -> DetectorHead:
 def _standardised(head: DetectorHead, examples: Examples) -> Tensor:
     """Tokens of all views as float16 [count, views · n, 768] in units that `head` takes from them."""
     views = [{part: torch.from_numpy(array) for part, array in examples.tokens[view].items()} for view in examples.views]
-    rows = len(examples.labels)
-    some = slice(None, None, max(1, rows * len(views) // ENOUGH_FOR_SCALE))
+    some = slice(None, None, max(1, len(examples.every_row) // ENOUGH_FOR_SCALE))
     head.standardise_on(torch.cat([head.select({part: array[some] for part, array in view.items()}) for view in views]).float())
-    out = torch.empty(len(head.mean), rows * len(views), TOKEN_DIM, dtype=torch.float16)
-    for number, view in enumerate(views):
-        for start in range(0, rows, CHUNK):
+    out = torch.empty(len(head.mean), len(examples.every_row), TOKEN_DIM, dtype=torch.float16)
+    first = 0
+    for view in views:
+        for start in range(0, len(next(iter(view.values()))), CHUNK):
             chosen = head.select({part: array[start : start + CHUNK] for part, array in view.items()})
-            first = number * rows + start
             out[:, first : first + len(chosen)] = head.standardise(chosen.float()).half().transpose(0, 1)
+            first += len(chosen)
     return out

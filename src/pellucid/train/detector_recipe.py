@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pellucid.records.recipe import Recipe
 from pellucid.train.distribution import Distribution
@@ -13,12 +13,26 @@ from pellucid.train.search import Search
 
 
 class Data(Recipe):
-    """`views` are all trained on; `only_ship` keeps rows whose licence lets a model trained on them be given away."""
+    """`views` are all trained on; `only_ship` keeps rows whose licence lets a model trained on them be given away.
+
+    A view named in `shares` is made of that share of the pictures, drawn by their ids: extraction is what costs. The first view
+    is what is served and calibrated on, so it is made of all.
+    """
 
     views: tuple[str, ...] = ("clean", "augment-1")
+    shares: dict[str, float] = {}
     splits: tuple[str, ...] = ("train", "val")
     only_ship: bool = False
     balance_limit: float = Field(default=4.0, ge=1)
+
+    @model_validator(mode="after")
+    def _shares_of_later_views(self) -> Self:
+        for view, share in self.shares.items():
+            if view not in self.views[1:] or not 0 < share <= 1:
+                raise ValueError(
+                    f"shares gives {share} to {view!r}; allowed is more than 0 and at most 1, to a view after the first"
+                )
+        return self
 
 
 class Head(Recipe):

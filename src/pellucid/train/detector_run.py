@@ -16,7 +16,7 @@ from pellucid.records.checkpoint import Checkpoint, Origin, git_commit, write_ch
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import open_features
 from pellucid.records.heads import ALL
-from pellucid.train.detector import Examples, load_examples, logits_of, train_ensemble
+from pellucid.train.detector import Examples, load_examples, scores_of, train_ensemble
 from pellucid.train.detector_recipe import DetectorRecipe
 from pellucid.train.held_out import HeldOut, judge_held_out
 from pellucid.train.journal import Journal
@@ -38,7 +38,7 @@ def run_detector(recipe: DetectorRecipe, out: Path, journal: Journal | None = No
     features = open_features(out / "features")
     everything = dataset.only(*recipe.data.splits).samples
     allowed = np.array([sample.ship or not recipe.data.only_ship for sample in everything])
-    known = load_examples(everything, features, recipe.data.views, recipe.head.parts)
+    known = load_examples(everything, features, recipe.data, recipe.head.parts)
     folder = out / "checkpoints" / recipe.name
     origin = Origin("detector", json.loads(recipe.model_dump_json()), git_commit(), dataset.id, features.key)
     keeps = States(folder / "states", origin, recipe.distribution.state_steps) if recipe.distribution else None
@@ -84,4 +84,4 @@ def _val_auc(
         return {}
     ensemble = train_ensemble(examples.only(~held_out & allowed), recipe, recipe.calibration.members, by=by)
     val = examples.only(held_out)
-    return {view: auc(val.labels, logits_of(ensemble, val.tokens[view])) for view in examples.views}
+    return {view: auc(val.labels, scores_of(ensemble, val, view)) for view in examples.views}

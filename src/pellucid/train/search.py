@@ -85,7 +85,7 @@ def detector_rounds(recipe: Any, out: Path) -> Iterator[float]:
         for sample in read_dataset(out / "data" / recipe.dataset).only(*recipe.data.splits).samples
         if sample.ship or not recipe.data.only_ship
     ]
-    examples = load_examples(samples, open_features(out / "features"), recipe.data.views, recipe.head.parts)
+    examples = load_examples(samples, open_features(out / "features"), recipe.data, recipe.head.parts)
     found: list[float] = []
     for held_out, logits in fold_scores(examples, recipe, show=False):
         score = auc(examples.labels[held_out], logits[recipe.data.views[0]])
