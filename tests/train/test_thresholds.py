@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.train.detector_recipe import Verdict
 from pellucid.train.thresholds import choose_threshold, fit_calibration, mixed, slice_thresholds
 
+RULE = Verdict(budget_per_10000=100, near_below=1, near_above=1, reencodings=())
 scores = st.lists(st.floats(0.001, 0.99), min_size=20, max_size=400).map(np.array)
 
 
@@ -35,12 +37,23 @@ def test_abstains_where_real_pictures_look_like_ai():
 
 def test_a_small_slice_inherits_from_its_parent():
     slices = ["face/large"] * 400 + ["art/large"] * 20
-    found = slice_thresholds(np.linspace(0, 0.9, 420), np.ones(420), slices, 100, fewest=300)
+    found = slice_thresholds(np.linspace(0, 0.9, 420), np.ones(420), slices, RULE)
     assert found["art/large"].threshold == found["all"].threshold
     assert found["art/large"].parent == "all"
     assert found["art/large"].inherited
     assert not found["face"].inherited
     assert found["face"].parent is None
+
+
+def test_a_small_domain_that_looks_like_ai_stands_apart_and_spares_the_others():
+    slices = ["photo/large"] * 900 + ["art/large"] * 150 + ["chart/large"] * 120
+    photo, art, chart = np.linspace(0, 0.3, 900), np.linspace(0.2, 0.8, 150), np.linspace(0, 0.2, 120)
+    found = slice_thresholds(np.concatenate([photo, art, chart]), np.ones(1170), slices, RULE)
+    assert found["art"].threshold > 0.79
+    assert not found["art"].inherited
+    assert found["art/large"].threshold == found["art"].threshold
+    assert found["all"].threshold < 0.31
+    assert found["chart"].threshold == found["all"].threshold
 
 
 def test_calibration_recovers_the_stated_prior():

@@ -63,12 +63,15 @@ class Calibration(Recipe):
 class Verdict(Recipe):
     """When a picture is called generated: the budget of wrongly accused real pictures, and when to look twice.
 
-    A slice with fewer than `fewest_real` real pictures inherits its parent's threshold. Within `near_below` and
+    A slice with fewer than `fewest_real` real pictures inherits its parent's threshold. A domain with `fewest_apart` of them, of
+    which that threshold would accuse more than `most_per_10000`, stands apart and has its own. Within `near_below` and
     `near_above` of the threshold (in logits of P(AI)) the picture is judged again in `reencodings`.
     """
 
     budget_per_10000: float = Field(gt=0, lt=10_000)
     fewest_real: int = Field(default=300, gt=0)
+    fewest_apart: int = Field(default=100, gt=0)
+    most_per_10000: float = Field(default=400, gt=0)
     near_below: float = Field(ge=0)
     near_above: float = Field(ge=0)
     reencodings: tuple[str, ...]

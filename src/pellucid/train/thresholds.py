@@ -75,7 +75,7 @@ def verdict_thresholds(scored: Scored, calibration: Calibration, rule: Verdict) 
     real = np.flatnonzero(~scored.labels)
     probabilities = expit(calibration.a * scored.logits[real] + calibration.b)
     names = [slices[row] for row in real]
-    found = slice_thresholds(probabilities, scored.counts[real], names, rule.budget_per_10000, rule.fewest_real)
+    found = slice_thresholds(probabilities, scored.counts[real], names, rule)
     return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
 
 
@@ -102,23 +102,46 @@ def choose_threshold(
 
 
 def slice_thresholds(
-    probabilities: NDArray[np.float64], counts: NDArray[np.float64], slices: Sequence[str], budget_per_10000: float, fewest: int
+    probabilities: NDArray[np.float64], counts: NDArray[np.float64], slices: Sequence[str], rule: Verdict
 ) -> dict[str, SliceThreshold]:
     """Thresholds of `all`, of each domain and of each domain/quality, from real pictures only.
 
-    A slice with fewer than `fewest` real pictures inherits its parent's.
+    A slice with fewer than `rule.fewest_real` real pictures inherits its parent's, but for domains that stand apart: these have
+    their own, and `all` is of the others.
     """
+    domains = np.array([leaf.split("/")[0] for leaf in slices])
+    apart = _apart(probabilities, counts, domains, rule)
     out: dict[str, SliceThreshold] = {}
     names = {name for leaf in slices for name in (ALL, leaf.split("/")[0], leaf)}
     for name in sorted(names, key=lambda name: (name != ALL, name.count("/"), name)):
         parent = name.split("/")[0] if "/" in name else ALL
-        inside = np.array([name in (ALL, leaf, leaf.split("/")[0]) for leaf in slices])
-        if name != ALL and counts[inside].sum() < fewest - ROUNDING:
+        inside = np.array([name in (leaf, domain) for leaf, domain in zip(slices, domains, strict=True)])
+        if name == ALL:
+            inside = ~np.isin(domains, apart)
+        elif name not in apart and counts[inside].sum() < rule.fewest_real - ROUNDING:
             out[name] = out[parent].model_copy(update={"parent": out[parent].parent or parent, "inherited": True})
             continue
-        threshold, budget = choose_threshold(probabilities[inside], counts[inside], budget_per_10000)
+        threshold, budget = choose_threshold(probabilities[inside], counts[inside], rule.budget_per_10000)
         out[name] = SliceThreshold(threshold=threshold, budget=budget)
     return out
+
+
+def _apart(
+    probabilities: NDArray[np.float64], counts: NDArray[np.float64], domains: NDArray[np.str_], rule: Verdict
+) -> list[str]:
+    """Domains with fewer than `fewest_real` real pictures, of which the threshold of all still accuses over `most_per_10000`."""
+    apart: list[str] = []
+    while True:
+        pool = ~np.isin(domains, apart)
+        common, _ = choose_threshold(probabilities[pool], counts[pool], rule.budget_per_10000)
+        for name in sorted(set(domains[pool].tolist())):
+            inside = domains == name
+            pictures = counts[inside].sum()
+            accused = counts[inside & (probabilities >= (1.0 if common is None else common))].sum()
+            if rule.fewest_apart <= pictures < rule.fewest_real and accused > pictures * rule.most_per_10000 / 10_000:
+                apart.append(name)
+        if not (pool & np.isin(domains, apart)).any():
+            return apart
 
 
 def _budget(accused: float, pictures: float) -> Budget:
