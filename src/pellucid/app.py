@@ -58,7 +58,10 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     policy = load_policy(
         settings.policy, {tag.name for tag in bundle.tag_set.tags} if settings.policy and bundle.tag_set else None
     )
-    how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
+    how = AnalyserSettings(
+        settings.limits, settings.max_open_pixels, settings.captions, max_batch=settings.max_batch,
+        batch_wait_ms=settings.batch_wait_ms,
+    )  # fmt: skip
     describer = open_describer(settings) if settings.describer_url else None
     analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     max_fields: int = Field(8, ge=1, description="Parts of a multipart body beside the file.")
     max_field_bytes: int = Field(4096, ge=1, description="Largest multipart part that is not the file, in bytes.")
     max_pixels: int = Field(64_000_000, ge=1, description="Most pixels a picture may have; judged before decoding.")
+    max_open_pixels: int = Field(
+        128_000_000, ge=1, description="Pixels of all pictures analysed at one time; others wait. One that is larger goes alone."
+    )
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pellucid.records.bundle import Use, ViewSpec
 from pellucid.records.recipe import Recipe
+
+# What a bundle is made of, as far as pictures or captions were learned from.
+PARTS = ("encoder", "detector", "domain", "tags", "caption", "safety", "replay")
 
 
 class EncoderRecipe(Recipe):
@@ -63,11 +66,11 @@ class Captions(Recipe):
 
     excluded: tuple[str, ...]
     excluded_above: float = Field(gt=0, le=1)
-    floor: float
+    floor: float = Field(ge=0, le=1)
 
 
 class BundleRecipe(Recipe):
-    """Checkpoints by name under `checkpoints/`; `uses` marks the parts whose training data is for research only.
+    """Checkpoints by name under `checkpoints/`; `uses` says of every part what its training data allows.
 
     `variant` is that of the networks which the detector consists of, if any.
     """
@@ -86,3 +89,10 @@ class BundleRecipe(Recipe):
     sources: dict[str, str]
     replay: Replay
     captions: Captions
+
+    @field_validator("uses")
+    @classmethod
+    def _of_every_part(cls, value: dict[str, Use]) -> dict[str, Use]:
+        if set(value) != set(PARTS):
+            raise ValueError(f"names {', '.join(sorted(value))}; say it of each of {', '.join(PARTS)}, and of nothing else")
+        return value
