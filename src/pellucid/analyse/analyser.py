@@ -32,6 +32,7 @@ from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
 from pellucid.analyse.tags import choose_tags, merged_scores
 from pellucid.base.ids import new_id
+from pellucid.base.moments import stamp
 from pellucid.base.pixels import Limits, Picture, claimed_pixels, decode
 from pellucid.base.room import Room
 from pellucid.records.report import (
@@ -161,10 +162,8 @@ class Analyser:
         image = parts.finish(facts) or plain_facts(picture)
         text = parts.finish(caption)
         parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
-        # With a Z, so that it can stand in an address as it is.
-        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         report = Report(
-            id=new_id(), created=created, source=source, image=image,
+            id=new_id(), created=stamp(datetime.now(UTC)), source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
             caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),

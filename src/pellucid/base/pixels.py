@@ -69,16 +69,21 @@ def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, in
     Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `BrokenImage`, `TooManyPixels` or `ImageTooSmall`.
     """
     limits = limits or Limits()
-    picture_format, _ = _header(data, limits)
+    picture_format = check(data, limits)
     image, notes = _decode(data, picture_format, limits, ground)
     return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
 
 
-def claimed_pixels(data: bytes, limits: Limits) -> int:
-    """How many pixels `decode` may come to hold, from the header alone; as many as are allowed where it cannot be read.
+def check(data: bytes, limits: Limits) -> str:
+    """The format that the first bytes name, if it is one we take and of a size we take; nothing is decoded.
 
-    Raises as `decode` does, where the header is enough to refuse.
+    Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `TooManyPixels` or `ImageTooSmall`.
     """
+    return _header(data, limits)[0]
+
+
+def claimed_pixels(data: bytes, limits: Limits) -> int:
+    """How many pixels `decode` may come to hold; as many as are allowed where the header does not say. Raises as `check`."""
     _, size = _header(data, limits)
     return size[0] * size[1] if size else limits.max_pixels
 
