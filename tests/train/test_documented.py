@@ -126,9 +126,8 @@ def written() -> dict[tuple[str, str], Row]:
 def test_every_field_of_every_recipe_has_its_row_with_its_type_and_default() -> None:
     page = written()
     wrong = [row for row in expected() if page.get(row[:2], ("", ""))[:2] != row[2:]]
-    assert not wrong, "docs/recipes.md wants these rows:\n" + "\n".join(
-        "{}: | `{}` | {} | {} | … |".format(*row) for row in wrong
-    )
+    wanted = "\n".join("{}: | `{}` | {} | {} | … |".format(*row) for row in wrong)
+    assert not wrong, f"docs/recipes.md wants these rows:\n{wanted}"
 
 
 def test_no_row_outlives_its_field_and_each_says_something() -> None:

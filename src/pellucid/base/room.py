@@ -1,6 +1,6 @@
 """Room for pixels in one process: pictures wait outside until those inside leave enough of it.
 
-One picture is bounded by its header (`pixels.Limits`), but several threads decode at once; memory is bounded only if their sum is.
+One picture is bounded by its header (`pixels.Limits`), but several are open at once; memory is bounded only if their sum is.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class ModelInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Engine:
-    """The loaded models. `close` is called once, after the last answer; heat maps are kept by the name and id of their `bundle`."""
+    """The loaded models. `close` is called once, after the last answer; heat maps are kept by the name and id of `bundle`."""
 
     analyser: Analyser
     models: tuple[ModelInfo, ...] = ()
