@@ -62,7 +62,7 @@ SIZE ?= full
 ifeq ($(SIZE),smoke)
 bundle: OUT := $(OUT)/smoke
 bundle: MADE := $(OUT)/made
-bundle: ROOTS = --root weights=$(MADE) --root pictures=$(MADE)/pictures --root made=$(MADE)/pictures \
+bundle: ROOTS = --root weights=$(MADE) --root pictures=$(MADE)/captions/images --root made=$(MADE)/pictures \
 	--root captions=$(MADE)/captions --root models=$(MADE) --root shipped=src/pellucid/defaults/bundle
 bundle: BUNDLE := smoke
 bundle: RUN_ENCODER := encoder-smoke

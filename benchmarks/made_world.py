@@ -61,7 +61,7 @@ def make_pictures(folder: Path) -> None:
 
 def make_captions(folder: Path) -> None:
     (folder / "images").mkdir(parents=True)
-    for split, numbers in (("train", range(9)), ("test", range(9, 12))):
+    for split, numbers in (("train", range(9)), ("val", range(9, 12))):
         images, annotations = [], []
         for number in numbers:
             thing, sentence = SCENES[number % len(SCENES)]

@@ -32,6 +32,17 @@ def test_a_small_slice_inherits_from_its_parent():
     assert found["face"].parent is None
 
 
+@given(
+    st.lists(st.sampled_from(["face/large", "face/small", "art/large", "photo/small"]), min_size=20, max_size=200),
+    st.integers(1, 80),
+)
+def test_a_slice_has_a_parent_exactly_where_it_inherits(slices, fewest):
+    found = slice_thresholds(np.linspace(0.01, 0.9, len(slices)), slices, 500, fewest)
+    assert all(one.inherited == (one.parent is not None) for one in found.values())
+    assert all(one.threshold == found[one.parent].threshold for one in found.values() if one.parent)
+    assert not any(found[one.parent].inherited for one in found.values() if one.parent)
+
+
 def test_calibration_recovers_the_stated_prior():
     draw = np.random.default_rng(0)
     labels = draw.random(20_000) < 0.5
