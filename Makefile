@@ -57,17 +57,36 @@ proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test spl
 	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml --final --root bundle=src/pellucid/defaults/bundle --out $(OUT)
 
 # Roots: weights (a folder `clip`), pictures (for the int8 scales), full, archive, models (text vectors), wheels (safety model).
-bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles/embedded-1 (needs ROOTS; hours on 2 cores)
+# SIZE=smoke: the same stages on what benchmarks/made_world.py makes, in minutes and without roots, to OUT/bundles/smoke.
+SIZE ?= full
+ifeq ($(SIZE),smoke)
+bundle: OUT := $(OUT)/smoke
+bundle: MADE := $(OUT)/made
+bundle: ROOTS = --root weights=$(MADE) --root pictures=$(MADE)/captions/images --root made=$(MADE)/pictures \
+	--root captions=$(MADE)/captions --root models=$(MADE) --root shipped=src/pellucid/defaults/bundle
+bundle: BUNDLE := smoke
+bundle: RUN_ENCODER := encoder-smoke
+bundle: RUN_INGEST := bundle-data-smoke caption-data-smoke
+bundle: RUN_TRAIN := detector-smoke captioner-smoke tags-smoke
+bundle: RUN_EXPORT := bundle-smoke
+bundle: RUN_EVALUATE := evaluation-smoke
+else
+bundle: BUNDLE := embedded-1
+bundle: RUN_ENCODER := encoder
+bundle: RUN_INGEST := detection-data caption-data
+bundle: RUN_TRAIN := detector captioner tags
+bundle: RUN_EXPORT := bundle
+bundle: RUN_EVALUATE := evaluation-val
+endif
+bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles (needs ROOTS; hours on 2 cores); SIZE=smoke: minutes
 	mkdir -p $(OUT)/features
-	$(BIN)/pellucid export $(RECIPES)/encoder.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid ingest $(RECIPES)/detection-data.toml $(ROOTS) --root encoder=$(OUT)/encoder --out $(OUT)
-	$(BIN)/pellucid ingest $(RECIPES)/caption-data.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid train $(RECIPES)/detector.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid train $(RECIPES)/captioner.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid train $(RECIPES)/tags.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid export $(RECIPES)/bundle.toml $(ROOTS) --out $(OUT)
-	$(BIN)/pellucid bundle verify $(OUT)/bundles/embedded-1
-	$(BIN)/pellucid evaluate $(RECIPES)/evaluation-val.toml $(ROOTS) --out $(OUT)
+	$(if $(MADE),test -d $(MADE) || $(BIN)/python benchmarks/made_world.py $(MADE))
+	$(BIN)/pellucid export $(RECIPES)/$(RUN_ENCODER).toml $(ROOTS) --out $(OUT)
+	set -e; for recipe in $(RUN_INGEST); do $(BIN)/pellucid ingest $(RECIPES)/$$recipe.toml $(ROOTS) --root encoder=$(OUT)/encoder --out $(OUT); done
+	set -e; for recipe in $(RUN_TRAIN); do $(BIN)/pellucid train $(RECIPES)/$$recipe.toml $(ROOTS) --out $(OUT); done
+	$(BIN)/pellucid export $(RECIPES)/$(RUN_EXPORT).toml $(ROOTS) --out $(OUT)
+	$(BIN)/pellucid bundle verify $(OUT)/bundles/$(BUNDLE)
+	$(BIN)/pellucid evaluate $(RECIPES)/$(RUN_EVALUATE).toml $(ROOTS) --out $(OUT)
 
 ship: ## put OUT/bundles/embedded-1 into the package
 	rm -rf src/pellucid/defaults/bundle

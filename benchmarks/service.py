@@ -1,13 +1,15 @@
 """The running service beside its floor: how much of the machine is left over for pictures, with captions and without.
 
     python benchmarks/service.py                              the shipped bundle, about 3 minutes on a quiet machine
-    python benchmarks/service.py --bundle FOLDER --seconds 2 --pictures 4 --json figures.json
+    python benchmarks/service.py --bundle FOLDER --seconds 2 --rounds 1 --pictures 4 --json figures.json
 
 The floor is a bare loop in one process: decode, views, the same encoder passes, nothing else; one thread, and one a core, the
-faster of both. The service is `pellucid serve` in its own process, asked over HTTP by 16 clients that wait for each answer.
-Both see the same pictures: parts of two photographs that scikit-learn brings, so that captions are written. Far from a threshold,
-none is looked at again in re-encodings; the counts of captions and re-encoded answers are printed. The clients share the machine
-with the service, so images a second are a little better without them; CPU seconds are the service's own, from its /metrics.
+faster of both. Floors and service take turns, round after round, while the other side is idle: what else the machine does meets
+both alike, and the shares of single rounds show how much it did. The service is `pellucid serve` in its own process, asked over
+HTTP by 16 clients that wait for each answer. Both see the same pictures: parts of two photographs that scikit-learn brings, so
+that captions are written. Far from a threshold, none is looked at again in re-encodings; the counts of captions and re-encoded
+answers are printed. The clients share the machine with the service, so images a second are a little better without them; CPU
+seconds are the service's own, from its /metrics.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Load:
     pictures: int
     clients: int
     seconds: float
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,36 @@ class Figures:
     p50_ms: float
     p95_ms: float
     answers: dict[str, int]
+    images_per_s_by_round: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of those that take turns: what answers a picture, asked by how many threads, and the CPU seconds it has used."""
+
+    answer: Callable[[bytes], dict[str, int]]
+    threads: int
+    cpu_s: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What came of one side in one round."""
+
+    latencies_ms: list[float]
+    answers: dict[str, int]
+    took_s: float
+    cpu_s: float
 
 
 def main() -> None:
     load, out = _arguments()
     bundle = read_bundle(load.bundle)
     pictures = [photograph(seed) for seed in range(load.pictures)]
-    runs: dict[str, dict[str, Figures]] = {}
-    for name, captions in (("without captions", False), ("with captions", True)):
-        runs[name] = {"floor": floor(load, bundle, pictures, captions), "service": service(load, pictures, captions)}
+    runs = {
+        name: compare(load, bundle, pictures, captions)
+        for name, captions in (("without captions", False), ("with captions", True))
+    }
     _show(runs, bundle, load)
     if out:
         out.write_text(json.dumps(_record(runs, bundle, load), indent=1) + "\n")
@@ -96,16 +120,31 @@ def photograph(seed: int) -> bytes:
     return file.getvalue()
 
 
-def floor(load: Load, bundle: Bundle, pictures: list[bytes], captions: bool) -> Figures:
-    """Decode, views and encoder passes alone; the faster of one thread and one a core."""
-    session = open_encoder(load.bundle / "encoder.onnx")
+def compare(load: Load, bundle: Bundle, pictures: list[bytes], captions: bool) -> dict[str, Figures]:
+    """`floor`, the faster of its two, and `service`: in turns of the same length, after a warm-up that counts for nothing."""
+    with _serving(load.bundle, captions) as port:
+        session = open_encoder(load.bundle / "encoder.onnx")
+        sides = {f"floor {threads}": floor(session, bundle, captions, threads) for threads in sorted({1, os.cpu_count() or 1})}
+        sides["service"] = service(load, port)
+        turns: dict[str, list[Turn]] = {name: [] for name in sides}
+        for side in sides.values():
+            _turn(side, pictures, load.seconds / load.rounds * WARM_UP)
+        for _ in range(load.rounds):
+            for name, side in sides.items():
+                turns[name].append(_turn(side, pictures, load.seconds / load.rounds))
+    figures = {name: _figures(found) for name, found in turns.items()}
+    floors = [found for name, found in figures.items() if name != "service"]
+    return {"floor": max(floors, key=lambda found: found.images_per_s), "service": figures["service"]}
+
+
+def floor(session: Session, bundle: Bundle, captions: bool, threads: int) -> Side:
+    """Decode, views and encoder passes alone, in this process."""
 
     def answer(data: bytes) -> dict[str, int]:
         _encode(session, bundle, data, captions)
         return {}
 
-    runs = [_run(answer, pictures, threads, load.seconds, time.process_time) for threads in {1, os.cpu_count() or 1}]
-    return max(runs, key=lambda figures: figures.images_per_s)
+    return Side(answer, threads, time.process_time)
 
 
 def _encode(session: Session, bundle: Bundle, data: bytes, captions: bool) -> None:
@@ -114,22 +153,21 @@ def _encode(session: Session, bundle: Bundle, data: bytes, captions: bool) -> No
     session.run({"pixels": np.stack([to_tensor(view, bundle.views) for view in views])})
 
 
-def service(load: Load, pictures: list[bytes], captions: bool) -> Figures:
-    """`pellucid serve` on a free port, asked by `load.clients` clients, each over one connection."""
+def service(load: Load, port: int) -> Side:
+    """The service on `port`, asked by `load.clients` clients, each over one connection at a time."""
     connections = threading.local()
-    with _serving(load.bundle, captions) as port:
 
-        def answer(data: bytes) -> dict[str, int]:
-            if not hasattr(connections, "http"):
-                connections.http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            connections.http.request("POST", "/v1/analyses", data, {"Content-Type": "image/jpeg"})
-            response = connections.http.getresponse()
-            report = json.loads(response.read())
-            if response.status != 200:
-                raise SystemExit(f"the service answered {response.status}: {report}")
-            return _kinds(report)
+    def answer(data: bytes) -> dict[str, int]:
+        if not hasattr(connections, "http"):
+            connections.http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connections.http.request("POST", "/v1/analyses", data, {"Content-Type": "image/jpeg"})
+        response = connections.http.getresponse()
+        report = json.loads(response.read())
+        if response.status != 200:
+            raise SystemExit(f"the service answered {response.status}: {report}")
+        return _kinds(report)
 
-        return _run(answer, pictures, load.clients, load.seconds, lambda: _cpu_seconds(port))
+    return Side(answer, load.clients, lambda: _cpu_seconds(port))
 
 
 def _kinds(report: dict[str, Any]) -> dict[str, int]:
@@ -184,17 +222,23 @@ def _cpu_seconds(port: int) -> float:
     return float(found[1])
 
 
-def _run(
-    answer: Callable[[bytes], dict[str, int]], pictures: list[bytes], threads: int, seconds: float, cpu_s: Callable[[], float]
-) -> Figures:
-    """Ask `threads` at a time for `seconds`, after a warm-up that counts for nothing."""
-    _ask(answer, pictures, threads, seconds * WARM_UP)
-    cpu_before, begun = cpu_s(), time.perf_counter()
-    latencies_ms, answers = _ask(answer, pictures, threads, seconds)
-    took_s, cpu = time.perf_counter() - begun, cpu_s() - cpu_before
+def _turn(side: Side, pictures: list[bytes], seconds: float) -> Turn:
+    cpu_before, begun = side.cpu_s(), time.perf_counter()
+    latencies_ms, answers = _ask(side.answer, pictures, side.threads, seconds)
+    return Turn(latencies_ms, answers, time.perf_counter() - begun, side.cpu_s() - cpu_before)
+
+
+def _figures(turns: list[Turn]) -> Figures:
+    """Of all rounds together."""
+    latencies_ms = [latency for turn in turns for latency in turn.latencies_ms]
+    kinds = sorted({kind for turn in turns for kind in turn.answers})
     p50, p95 = np.percentile(latencies_ms, [50, 95])
-    count = len(latencies_ms)
-    return Figures(count, round(count / took_s, 2), round(cpu / count, 4), round(float(p50), 1), round(float(p95), 1), answers)
+    count, took_s, cpu_s = len(latencies_ms), sum(turn.took_s for turn in turns), sum(turn.cpu_s for turn in turns)
+    return Figures(
+        images=count, images_per_s=round(count / took_s, 2), cpu_s_per_image=round(cpu_s / count, 4), p50_ms=round(float(p50), 1),
+        p95_ms=round(float(p95), 1), answers={kind: sum(turn.answers.get(kind, 0) for turn in turns) for kind in kinds},
+        images_per_s_by_round=tuple(round(len(turn.latencies_ms) / turn.took_s, 2) for turn in turns),
+    )  # fmt: skip
 
 
 def _ask(
@@ -242,7 +286,9 @@ def _show(runs: dict[str, dict[str, Figures]], bundle: Bundle, load: Load) -> No
     console = Console()
     console.print(table)
     for name, run in runs.items():
-        console.print(f"{name}: of {run['service'].images} reports, {run['service'].answers}")
+        rounds = zip(run["service"].images_per_s_by_round, run["floor"].images_per_s_by_round, strict=True)
+        shares = ", ".join(f"{of_service / of_floor:.0%}" for of_service, of_floor in rounds)
+        console.print(f"{name}: of {run['service'].images} reports, {run['service'].answers}; of the floor by round: {shares}")
 
 
 def _record(runs: dict[str, dict[str, Figures]], bundle: Bundle, load: Load) -> dict[str, Any]:
@@ -250,7 +296,7 @@ def _record(runs: dict[str, dict[str, Figures]], bundle: Bundle, load: Load) -> 
     figures = {name: {kind: asdict(run[kind]) for kind in run} | {"ratio": _ratios(**run)} for name, run in runs.items()}
     return {
         "date": datetime.now(UTC).date().isoformat(), "bundle": bundle.label, "machine": machine, "clients": load.clients,
-        "pictures": load.pictures, "size_px": SIZE_PX, "seconds": load.seconds, "runs": figures,
+        "pictures": load.pictures, "size_px": SIZE_PX, "seconds": load.seconds, "rounds": load.rounds, "runs": figures,
     }  # fmt: skip
 
 
@@ -269,10 +315,11 @@ def _arguments() -> tuple[Load, Path | None]:
     )
     parser.add_argument("--pictures", type=int, default=32, help="different pictures, asked in turn")
     parser.add_argument("--clients", type=int, default=16, help="clients that ask at the same time")
-    parser.add_argument("--seconds", type=float, default=30, help="seconds a measurement takes")
+    parser.add_argument("--seconds", type=float, default=30, help="seconds each of both floors and the service are asked")
+    parser.add_argument("--rounds", type=int, default=5, help="turns into which these seconds are cut")
     parser.add_argument("--json", type=Path, help="file for the figures")
     found = parser.parse_args()
-    return Load(found.bundle, found.pictures, found.clients, found.seconds), found.json
+    return Load(found.bundle, found.pictures, found.clients, found.seconds, found.rounds), found.json
 
 
 if __name__ == "__main__":

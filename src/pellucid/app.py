@@ -44,6 +44,11 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     return app
 
 
+def open_store(settings: Settings) -> Store:
+    """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
+    return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+
+
 def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:
     """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`."""
     # Imported here, in the thread that loads, so that the socket answers sooner.
@@ -58,16 +63,19 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     policy = load_policy(
         settings.policy, {tag.name for tag in bundle.tag_set.tags} if settings.policy and bundle.tag_set else None
     )
-    how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
+    how = AnalyserSettings(
+        settings.limits, settings.max_open_pixels, settings.captions, max_batch=settings.max_batch,
+        batch_wait_ms=settings.batch_wait_ms,
+    )  # fmt: skip
     describer = open_describer(settings) if settings.describer_url else None
     analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     if describer is None:
-        return Engine(analyser, models, analyser.heatmap, analyser.close)
+        return Engine(analyser, models, analyser.heatmap, bundle.head.label, analyser.close)
     from pellucid.analyse.described import DescribedAnalyser
 
     both = DescribedAnalyser(analyser, describer, settings.threads)
-    return Engine(both, models, analyser.heatmap, both.close)
+    return Engine(both, models, analyser.heatmap, bundle.head.label, both.close)
 
 
 def open_describer(settings: Settings) -> Describer:
@@ -95,7 +103,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings, Store.open(settings.data_dir), metrics)
+        service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
         loading = asyncio.create_task(service.load(opener))
         try:
             yield

@@ -52,6 +52,15 @@ def test_a_thing_that_both_heads_know_is_listed_once_with_the_surer_head_named()
     assert tag.score == pytest.approx(odds / (1 + odds))
 
 
+def test_of_a_thing_that_both_heads_know_one_head_alone_shows_nothing() -> None:
+    """The word head for `person` learned where people are in four of five pictures, and is asked for little."""
+    both = spec(("person", "encoder", 0.4), ("person", "captions", 0.4))
+    assert choose_tags([("person", 0.05, "encoder"), ("person", 0.45, "captions")], both) == []
+    assert choose_tags([("person", 0.3, "encoder"), ("person", 0.9, "captions")], both)
+    hidden = spec(("person", "encoder", None), ("person", "captions", 0.4))
+    assert choose_tags([("person", 0.05, "encoder"), ("person", 0.45, "captions")], hidden)
+
+
 def test_a_concept_without_threshold_is_never_shown() -> None:
     assert choose_tags([("wall", 1.0, "encoder")], spec(("wall", "encoder", None))) == []
 

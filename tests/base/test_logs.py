@@ -52,7 +52,7 @@ def test_a_plain_line_says_when_how_bad_who_and_what() -> None:
     assert line.endswith(" INFO pellucid.test: received a.jpg\\n2026 INFO forged ms=71\n")
 
 
-def test_a_librarys_own_mark_on_every_record_is_not_told() -> None:
+def test_what_a_library_stamps_on_every_record_is_not_told() -> None:
     stamped = {"_ray_timestamp_ns": 1}
     assert "_ray" not in logged("a.jpg", as_json=False, **stamped)
     assert "_ray_timestamp_ns" not in json.loads(logged("a.jpg", as_json=True, **stamped))

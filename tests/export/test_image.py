@@ -14,6 +14,7 @@ pytest.importorskip("torch", reason="export needs the extra `train`")
 import onnx
 import onnx.version_converter
 import torch
+from pydantic import ValidationError
 
 from pellucid.base.errors import BundleError, ConfigError, DataError
 from pellucid.base.files import sha256_of
@@ -102,6 +103,14 @@ def test_the_shipped_bundle_recipe_differs_from_the_embedded_one_in_its_detector
         load_recipe(Path(str(RECIPES / f"{name}.toml")), BundleRecipe).model_dump() for name in ("bundle", "bundle-resnet50")
     )
     assert {key for key in one if one[key] != other[key]} == {"name", "detector"}
+
+
+@pytest.mark.parametrize("change", [{"domain": None}, {"dream": "any"}])
+def test_a_bundle_recipe_says_of_every_part_and_of_nothing_else_what_it_may_be_used_for(change: dict[str, str | None]) -> None:
+    recipe = load_recipe(Path(str(RECIPES / "bundle.toml")), BundleRecipe).model_dump()
+    recipe["uses"] = {part: use for part, use in (recipe["uses"] | change).items() if use}
+    with pytest.raises(ValidationError, match="say it of each of encoder, detector, domain, tags, caption, safety, replay"):
+        BundleRecipe.model_validate(recipe)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

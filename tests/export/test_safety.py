@@ -47,6 +47,14 @@ def test_says_what_a_wheel_lacks(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
+def test_takes_the_model_itself_as_a_bundle_holds_it_and_no_other(tmp_path: Path, shipped_bundle: Path) -> None:
+    there = shipped_bundle / "safety.onnx"
+    assert read_model(there) == there.read_bytes()
+    (tmp_path / "safety.onnx").write_bytes(b"another model")
+    with pytest.raises(DataError, match="the model has sha256"):
+        read_model(tmp_path / "safety.onnx")
+
+
 @pytest.mark.shared
 def test_the_real_model_runs_and_fits_the_bundle(tmp_path: Path) -> None:
     folder = os.environ.get("WHEELS")

@@ -8,7 +8,7 @@ from pellucid.ingest.recipe import DataRecipe, Source
 from pellucid.records.recipe import load_recipe
 
 RECIPES = files("pellucid.defaults") / "recipes"
-NAMES = ("detection-data", "detection-data-smoke", "caption-data", "caption-data-smoke")
+NAMES = ("detection-data", "detection-data-smoke", "caption-data", "caption-data-smoke", "bundle-data-smoke")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -91,6 +91,15 @@ def test_lists_only_what_the_filters_ask_for(client: TestClient) -> None:
     assert ids(decision="block") == []
 
 
+def test_the_time_of_a_report_can_be_pasted_into_an_address(client: TestClient) -> None:
+    earlier, later = (client.post("/v1/analyses", content=png(seed=seed)).json() for seed in range(2))
+    assert later["created"].endswith("Z")
+    found = client.get(f"/v1/analyses?since={later['created']}").json()["items"]
+    assert later in found
+    assert all(report["created"] >= later["created"] for report in found)
+    assert earlier in client.get(f"/v1/analyses?since={earlier['created']}").json()["items"]
+
+
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=201", "verdict=human", "since=yesterday", "cursor=zzz", "cursor=YmVmb3JlOng"]
 )
@@ -110,6 +119,28 @@ def test_heatmap_is_drawn_from_the_stored_picture(make_app: MakeApp) -> None:
         given = client.post("/v1/analyses", content=png()).json()
         answer = client.get(f"/v1/analyses/{given['id']}/heatmap")
     assert (answer.content, answer.headers["content-type"]) == (b"PNG of \x89PNG", "image/png")
+
+
+def test_a_heatmap_is_drawn_once_for_a_picture_and_a_bundle_and_goes_with_the_picture(make_app: MakeApp) -> None:
+    drawn: list[bytes] = []
+
+    def draw(data: bytes) -> bytes:
+        drawn.append(data)
+        return b"PNG %d" % len(drawn)
+
+    def ask(client: TestClient, analysis_id: str) -> bytes:
+        return client.get(f"/v1/analyses/{analysis_id}/heatmap").content
+
+    app = make_app(Engine(FakeAnalyser(), heatmap=draw, bundle="first@1"))
+    with TestClient(app) as client:
+        given, again = (client.post("/v1/analyses", content=png()).json()["id"] for _ in range(2))
+        assert [ask(client, given), ask(client, given), ask(client, again)] == [b"PNG 1"] * 3
+    with TestClient(make_app(Engine(FakeAnalyser(), heatmap=draw, bundle="second@2"))) as client:
+        assert ask(client, given) == b"PNG 2"
+        picture = client.get(f"/v1/analyses/{given}").json()["image"]["sha256"]
+        client.app.state.service.store.objects.delete(picture)
+        assert client.get(f"/v1/analyses/{given}/heatmap").status_code == 404
+    assert len(drawn) == 2
 
 
 def test_heatmap_is_not_found_where_the_bundle_has_none(client: TestClient) -> None:

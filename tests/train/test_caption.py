@@ -34,7 +34,7 @@ def recipe(epochs: int = 10, rewarded: int = 0) -> CaptionerRecipe:
             "optimiser": {"epochs": epochs, **plan},
             "reward": {"samples": 3, "optimiser": {"epochs": rewarded, **plan} if rewarded else None},
             "decoding": {"beams": 3, "min_words": 2, "max_words": 8, "length_power": 0.7, "never_last": ["a"],
-                         "may_repeat": ["a"], "score_floor": 0.0},
+                         "may_repeat": ["a"]},
         }
     )  # fmt: skip
 

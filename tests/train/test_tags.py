@@ -53,6 +53,18 @@ def test_a_threshold_keeps_the_precision_it_promises(scores: np.ndarray, truth: 
         assert truth[chosen].sum() >= SHOWN.fewest
 
 
+def test_a_tag_of_most_pictures_is_not_shown_in_the_others() -> None:
+    """At a base rate of 78 % any threshold keeps a precision of .6; the bound on wrong pictures still asks for something."""
+    draw = np.random.default_rng(0)
+    truth = draw.random(2000) < 0.78
+    scores = draw.normal(np.where(truth, 1.0, -1.0), 1.0)
+    easy, strict = (threshold_for(scores, truth, SHOWN.model_copy(update={"most_wrong": bound})) for bound in (1.0, 0.05))
+    assert easy is not None
+    assert strict is not None
+    assert (scores[~truth] >= easy).mean() > 0.1
+    assert (scores[~truth] >= strict).mean() <= 0.05
+
+
 def test_calibrated_scores_are_shares() -> None:
     draw = np.random.default_rng(0)
     logits = draw.normal(0, 2, (4000, 3))

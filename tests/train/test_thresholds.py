@@ -56,6 +56,18 @@ def test_a_small_domain_that_looks_like_ai_stands_apart_and_spares_the_others():
     assert found["chart"].threshold == found["all"].threshold
 
 
+@given(
+    st.lists(st.sampled_from(["face/large", "face/small", "art/large", "photo/small"]), min_size=20, max_size=200),
+    st.integers(1, 80),
+)
+def test_a_slice_has_a_parent_exactly_where_it_inherits(slices, fewest):
+    rule = RULE.model_copy(update={"budget_per_10000": 500, "fewest_real": fewest, "fewest_apart": 5})
+    found = slice_thresholds(np.linspace(0.01, 0.9, len(slices)), np.ones(len(slices)), slices, rule)
+    assert all(one.inherited == (one.parent is not None) for one in found.values())
+    assert all(one.threshold == found[one.parent].threshold for one in found.values() if one.parent)
+    assert not any(found[one.parent].inherited for one in found.values() if one.parent)
+
+
 def test_calibration_recovers_the_stated_prior():
     draw = np.random.default_rng(0)
     labels = draw.random(20_000) < 0.5

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -31,7 +32,9 @@ from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
 from pellucid.analyse.tags import choose_tags, merged_scores
 from pellucid.base.ids import new_id
-from pellucid.base.pixels import Limits, Picture, decode
+from pellucid.base.moments import stamp
+from pellucid.base.pixels import Limits, Picture, claimed_pixels, decode
+from pellucid.base.room import Room
 from pellucid.records.report import (
     Caption,
     Inference,
@@ -61,9 +64,13 @@ TIME_LIMITS_S: Mapping[str, float] = {
 
 @dataclass(frozen=True)
 class AnalyserSettings:
-    """How much at a time, never what is answered. `streams` batches run at a time; `workers` threads run the other parts."""
+    """How much at a time, never what is answered. `streams` batches run at a time; `workers` threads run the other parts.
+
+    `max_open_pixels` are those of all pictures that are decoded, or held decoded, at one time.
+    """
 
     limits: Limits = field(default_factory=Limits)
+    max_open_pixels: int = 128_000_000
     captions: bool = True
     channel: str = "production"
     max_batch: int = 8
@@ -114,6 +121,7 @@ class Analyser:
         self.bundle, self.policy, self.settings, self.credentials = bundle, policy, settings or AnalyserSettings(), credentials
         self._model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
         self._captions = self.settings.captions and bundle.heads.caption is not None
+        self._room = Room(self.settings.max_open_pixels)
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
         self._encoder: Batcher[Floats, Tensors] = Batcher(
             self._encode, self.settings.max_batch, self.settings.batch_wait_ms, self.settings.streams, observe=observe
@@ -123,10 +131,19 @@ class Analyser:
         self._encoder.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def analyse(
+    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
+        """Raises `ImageError` where `data` is no picture, `Unavailable` where too much waits."""
+        with self.room(data):
+            return self.analyse_inside(data, source, declared)
+
+    def room(self, data: bytes) -> AbstractContextManager[None]:
+        """Room for the open pixels of `data`, waited for and held until the block ends. Raises `ImageError`."""
+        return self._room.hold(claimed_pixels(data, self.settings.limits))
+
+    def analyse_inside(
         self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
     ) -> Analysis:
-        """Raises `ImageError` where `data` is no picture (and not `decoded` before), `Unavailable` where too much waits."""
+        """As `analyse`, by one who holds the `room`, and may have `decoded` the picture."""
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
         picture = decoded or parts.here("decode", lambda: decode(data, self.settings.limits))
@@ -145,10 +162,8 @@ class Analyser:
         image = parts.finish(facts) or plain_facts(picture)
         text = parts.finish(caption)
         parts.timing_ms["total"] = round((time.perf_counter() - begun) * 1000, 2)
-        # With a Z, so that it can stand in an address as it is.
-        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         report = Report(
-            id=new_id(), created=created, source=source, image=image,
+            id=new_id(), created=stamp(datetime.now(UTC)), source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
             caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),
@@ -157,7 +172,8 @@ class Analyser:
 
     def heatmap(self, data: bytes) -> bytes:
         """PNG of the judged square, tinted where the score leans on it. Raises `ImageError`, `Unavailable`."""
-        return heatmap_png(decode(data, self.settings.limits).image, self.bundle.head.views, self._logits)
+        with self.room(data):
+            return heatmap_png(decode(data, self.settings.limits).image, self.bundle.head.views, self._logits)
 
     def _ask_encoder(self, parts: Parts, picture: Picture) -> _Asked:
         views = self.bundle.head.views

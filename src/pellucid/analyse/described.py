@@ -69,12 +69,16 @@ class DescribedAnalyser:
 
     def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
         """As `Analyser.analyse`."""
+        with self._analyser.room(data):
+            return self._analyse(data, source, declared)
+
+    def _analyse(self, data: bytes, source: str | None, declared: Declared | None) -> Analysis:
         begun = time.perf_counter()
         parts = Parts(self._pool, self._limits_s)
         picture = parts.here("decode", lambda: decode(data, self._analyser.settings.limits))
         jpeg = parts.here("jpeg", lambda: jpeg_of(picture.image, self._describer.max_side))
         asked = [parts.start(prompt.part, partial(self._describer.answer, prompt, jpeg)) for prompt in self._describer.prompts]
-        found = self._analyser.analyse(data, source, declared, picture)
+        found = self._analyser.analyse_inside(data, source, declared, picture)
         answers = {started.name: parts.finish(started) for started in asked}
         taken = {"decode": parts.timing_ms.pop("decode")} | {f"describe_{name}": ms for name, ms in parts.timing_ms.items()}
         report = described(found.report, answers, parts.missing, self._describer.label)

@@ -16,15 +16,20 @@ EDGE = 1e-7
 def choose_tags(scores: Sequence[Score], spec: TagSet, limit: int | None = None) -> list[Tag]:
     """At most `limit` (the tag set's own where None) tags, highest score first, no name twice.
 
-    `scores` are (name, score, source) in the order of `spec`. A tag is shown if one of its heads reaches its threshold; its score
-    is that of both heads together (`merged_scores`), its source the head that is surer.
+    `scores` are (name, score, source) in the order of `spec`. A tag that both heads know is shown if both together reach what
+    both together are asked (means of log-odds, `merged_scores`): one head that is carried away shows nothing by itself. Heads
+    without a threshold have no say in it. `source` is the head that is surer.
     """
     merged = merged_scores(scores)
     heads: dict[str, list[Score]] = {}
+    asked: list[Score] = []
     for score, entry in zip(scores, spec.tags, strict=True):
-        if entry.threshold is not None and score[1] >= entry.threshold:
+        if entry.threshold is not None:
             heads.setdefault(score[0], []).append(score)
-    tags = [Tag(name=name, score=merged[name], source=max(found, key=lambda one: one[1])[2]) for name, found in heads.items()]
+            asked.append((score[0], entry.threshold, entry.source))
+    thresholds = merged_scores(asked)
+    shown = {name: found for name, found in heads.items() if merged_scores(found)[name] >= thresholds[name]}
+    tags = [Tag(name=name, score=merged[name], source=max(found, key=lambda one: one[1])[2]) for name, found in shown.items()]
     return sorted(tags, key=lambda tag: (-tag.score, tag.name))[: spec.at_most if limit is None else limit]
 
 

@@ -13,6 +13,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from pellucid.base.moments import stamp
+
 Level = Literal["debug", "info", "warning", "error"]
 
 # Unicode categories that are never printed as they are: control, format (direction marks), surrogate, line, paragraph.
@@ -65,7 +67,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return stamp(datetime.fromtimestamp(record.created, UTC))
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:

@@ -69,15 +69,36 @@ def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, in
     Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `BrokenImage`, `TooManyPixels` or `ImageTooSmall`.
     """
     limits = limits or Limits()
+    picture_format = check(data, limits)
+    image, notes = _decode(data, picture_format, limits, ground)
+    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
+
+
+def check(data: bytes, limits: Limits) -> str:
+    """The format that the first bytes name, if it is one we take and of a size we take; nothing is decoded.
+
+    Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `TooManyPixels` or `ImageTooSmall`.
+    """
+    return _header(data, limits)[0]
+
+
+def claimed_pixels(data: bytes, limits: Limits) -> int:
+    """How many pixels `decode` may come to hold; as many as are allowed where the header does not say. Raises as `check`."""
+    _, size = _header(data, limits)
+    return size[0] * size[1] if size else limits.max_pixels
+
+
+def _header(data: bytes, limits: Limits) -> tuple[str, tuple[int, int] | None]:
+    """(format, claimed width and height) of a picture that may be decoded."""
     if not data:
         raise EmptyBody("the file holds no bytes; send a picture")
     picture_format = accepted_format(data)
     if picture_format is None:
         raise _why_not(data)
-    if size := claimed_size(data, picture_format):
+    size = claimed_size(data, picture_format)
+    if size:
         _check_size(size, limits)
-    image, notes = _decode(data, picture_format, limits, ground)
-    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
+    return picture_format, size
 
 
 def _why_not(data: bytes) -> NotAnImage | UnsupportedFormat:

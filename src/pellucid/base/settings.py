@@ -31,7 +31,15 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with `PELLUCID_API_KEYS`.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path("pellucid-data"), description="Folder of the database and the stored pictures; made if absent.")
+    data_dir: Path = Field(
+        Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
+    )
+    database_url: str | None = Field(
+        None, description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set."
+    )
+    objects_url: str | None = Field(
+        None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."
+    )
     bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
     policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
     trust_list: Path | None = Field(
@@ -55,6 +63,9 @@ class Settings(BaseSettings):
     max_fields: int = Field(8, ge=1, description="Parts of a multipart body beside the file.")
     max_field_bytes: int = Field(4096, ge=1, description="Largest multipart part that is not the file, in bytes.")
     max_pixels: int = Field(64_000_000, ge=1, description="Most pixels a picture may have; judged before decoding.")
+    max_open_pixels: int = Field(
+        128_000_000, ge=1, description="Pixels of all pictures analysed at one time; others wait. One that is larger goes alone."
+    )
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
 

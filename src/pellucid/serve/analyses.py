@@ -135,10 +135,10 @@ async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
 )
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     """Warm regions moved the AI score most. It shows where the model looked and proves nothing: do not accuse anyone by it.
-    404 where the bundle offers none."""
-    heatmap = (await service.loaded()).heatmap
-    if heatmap is None:
+    The first request takes seconds; it is then kept with the picture. 404 where the bundle offers none."""
+    engine = await service.loaded()
+    if engine.heatmap is None:
         raise NotFound("the loaded bundle offers no heat map")
-    data = await service.read(lambda: service.store.picture(analysis_id))
-    png = await service.work.do(lambda: heatmap(data))
+    kept = await service.read(lambda: service.store.heatmap(analysis_id, engine.bundle))
+    png = kept or await service.work.do(lambda: service.store.heatmap(analysis_id, engine.bundle, engine.heatmap))
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

@@ -60,9 +60,10 @@ class ModelInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Engine:
-    """The loaded models. `close` is called once, after the last answer."""
+    """The loaded models. `close` is called once, after the last answer; heat maps are kept by the name and id of `bundle`."""
 
     analyser: Analyser
     models: tuple[ModelInfo, ...] = ()
     heatmap: Callable[[bytes], bytes] | None = None
+    bundle: str = "none"
     close: Callable[[], None] = lambda: None

@@ -59,7 +59,6 @@ class Search(Recipe):
     length_power: float = Field(ge=0)
     never_last: tuple[str, ...]
     may_repeat: tuple[str, ...]
-    score_floor: float = Field(ge=0, le=1)
 
     def decoding(self) -> Decoding:
         return Decoding(**self.model_dump())

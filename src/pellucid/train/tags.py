@@ -137,7 +137,7 @@ def platt(labelled: Labelled) -> tuple[float, float]:
 
 
 def threshold_for(scores: NDArray[np.float64], truth: NDArray[np.bool_], shown: Shown) -> float | None:
-    """The score with the best F0.5 among those that keep `min_precision` with `fewest` true ones; None where there is none.
+    """The score with the best F0.5 among those that keep `min_precision` and `most_wrong` with `fewest` true ones, or None.
 
     Precision alone would ask for hardly anything of an easy class: whatever lies below its sure hits rides along.
     """
@@ -146,7 +146,8 @@ def threshold_for(scores: NDArray[np.float64], truth: NDArray[np.bool_], shown: 
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(truth[order])
     precision, recall = hits / np.arange(1, len(order) + 1), hits / hits[-1]
-    good = (precision >= shown.min_precision) & (hits >= shown.fewest)
+    wrong = (np.arange(1, len(order) + 1) - hits) / max(1, len(order) - hits[-1])
+    good = (precision >= shown.min_precision) & (wrong <= shown.most_wrong) & (hits >= shown.fewest)
     f_half = np.where(good, 1.25 * precision * recall / np.maximum(0.25 * precision + recall, 1e-12), -1.0)
     best = int(np.argmax(f_half))
     return float(scores[order[best]]) if good[best] else None

@@ -55,12 +55,16 @@ class ZeroShot(Recipe):
 
 
 class Shown(Recipe):
-    """A tag is shown from the score of best F0.5 that keeps `min_precision` with `fewest` right pictures.
+    """A tag is shown from the score of best F0.5 that keeps `min_precision` with `fewest` right pictures, and `most_wrong`.
+
+    Precision asks nothing of a tag that is true of most pictures to choose by: showing it always would keep it. `most_wrong` is
+    the share of pictures without the tag that may be shown it, which does not depend on how many have it.
 
     Tags with fewer than twice that many pictures to choose by share one threshold.
     """
 
     min_precision: float = Field(gt=0, lt=1)
+    most_wrong: float = Field(default=1.0, gt=0, le=1)
     fewest: int = Field(ge=1)
     at_most: int = Field(ge=1)
 
