@@ -119,17 +119,15 @@ def export_log(since: Since = None, data: Data = None) -> None:
 
 @contextmanager
 def _database(data: Path | None) -> Iterator[Engine]:
-    """The database of the settings, its tables brought to this version."""
+    """The database that `serve` with the same settings would open."""
+    from pellucid.app import open_store
     from pellucid.base.settings import read_settings
-    from pellucid.store.database import open_database
-    from pellucid.store.migrate import migrate
 
-    engine = open_database(read_settings(data_dir=data).database)
+    store = open_store(read_settings(data_dir=data))
     try:
-        migrate(engine)
-        yield engine
+        yield store.database
     finally:
-        engine.dispose()
+        store.close()
 
 
 def _operator() -> str:

@@ -94,8 +94,10 @@ def walk(entries: Iterable[Entry], before: Head = GENESIS, checkpoints: Mapping[
         if problem := _problem(entry, head, kept.get(entry.seq)):
             return Walk(head, count, problem)
         head, count = Head(entry.seq, entry.hash), count + 1
-    missing = [seq for seq in kept if seq > head.seq]
-    return Walk(head, count, f"entry {head.seq + 1} to {max(missing)} are missing: a checkpoint names them" if missing else None)
+    missing = max(kept, default=0)
+    if missing > head.seq:
+        return Walk(head, count, f"entries {head.seq + 1} to {missing} are missing: the chain once went so far")
+    return Walk(head, count)
 
 
 def digest(entry: Entry) -> str:

@@ -19,8 +19,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from sqlalchemy import Engine
 
-from pellucid.base.errors import ConfigError, Forbidden, RateLimited, Unauthorized
-from pellucid.base.settings import PREFIX, Settings
+from pellucid.base.errors import Forbidden, RateLimited, Unauthorized
+from pellucid.base.settings import Settings
 from pellucid.records.actor import BOOTSTRAP, LOCAL, Actor, Scope
 from pellucid.records.key import parse
 from pellucid.serve.service import Held
@@ -69,16 +69,6 @@ def enter(settings: Settings, engine: Engine, sent: str | None, at: datetime) ->
 def is_open(settings: Settings, engine: Engine) -> bool:
     """Is nobody asked for a key?"""
     return settings.on_loopback and not settings.api_keys and not any_key_made(engine)
-
-
-def check_exposure(settings: Settings, engine: Engine) -> None:
-    """Raises `ConfigError` where others can reach the service and there is no key to ask them for."""
-    if settings.on_loopback or settings.api_keys or any_key_made(engine):
-        return
-    raise ConfigError(
-        f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; allowed without keys is loopback "
-        f"(127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
-    )
 
 
 def _known(settings: Settings, engine: Engine, sent: str | None, at: datetime) -> Admission:
