@@ -47,6 +47,11 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     return app
 
 
+def open_store(settings: Settings) -> Store:
+    """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
+    return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+
+
 def check_exposure(settings: Settings) -> None:
     """Raises `ConfigError` where others can reach the service and there is no key to ask them for."""
     if settings.on_loopback or settings.api_keys:
@@ -114,7 +119,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings, Store.open(settings.data_dir), metrics)
+        service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
         loading = asyncio.create_task(service.load(opener))
         try:
             yield
