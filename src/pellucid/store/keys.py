@@ -1,7 +1,7 @@
 """API keys in the database: made, listed, rotated, revoked, and asked on every request.
 
-The rate is a token bucket, one column of the key's row: when it will be full again. A request moves that moment on by one token in a
-single statement, if it may, so that several processes share one bucket; a key without a rate costs a read only.
+The rate is a token bucket, one column of the key's row: when it will be full again. A request moves that moment on by one token in
+a single statement, if it may, so that several processes share one bucket; a key without a rate costs a read only.
 """
 
 from __future__ import annotations
