@@ -71,7 +71,9 @@ def list_keys(data: Data = None) -> None:
 @keys_app.command("rotate")
 def rotate(
     key_id: KeyId,
-    overlap_hours: Annotated[float, typer.Option(min=0, help="Hours in which the secret before is let in; 0 if it leaked.")] = 24,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, metavar="HOURS", help="How long the secret before is let in; 0 if it leaked.")
+    ] = 24,
     data: Data = None,
 ) -> None:
     """Give a key a new secret and print it, once."""
