@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import InvalidParameter, NotFound, Unauthorized
 from pellucid.base.ids import PATTERN
+from pellucid.base.moments import stamp
 from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
@@ -76,9 +77,9 @@ def describe(delivery: Delivery) -> DeliveryShown:
         analysis=delivery.analysis,
         state=delivery.state,
         attempts=delivery.attempts,
-        created=delivery.created.isoformat(),
-        due=delivery.due.isoformat(),
-        settled=delivery.settled and delivery.settled.isoformat(),
+        created=stamp(delivery.created),
+        due=stamp(delivery.due),
+        settled=delivery.settled and stamp(delivery.settled),
         status=delivery.status,
         problem=delivery.problem,
     )

@@ -1,6 +1,6 @@
 """Objects in a bucket that speaks S3 (AWS, SeaweedFS, MinIO, …), reached by the settings that every S3 client reads: AWS_….
 
-By obstore (MIT), which binds the Rust crate object_store: a third of boto3's size, safe in threads, with retries of its own.
+By obstore (MIT), which binds the Rust crate object_store: safe in threads, with retries of its own, a third of boto3's size.
 """
 
 from __future__ import annotations
