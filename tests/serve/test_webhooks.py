@@ -98,7 +98,7 @@ def test_a_dead_one_is_listed_and_sent_again_with_the_same_id(make_app: MakeApp,
         assert (dead["status"], dead["attempts"]) == (500, 1)
         assert dead["problem"] == "the receiver answered with status 500"
         messages.status = 204
-        assert client.post(f"/v1/webhooks/deliveries/{dead['id']}/replay").status_code == 202
+        assert client.post(f"/v1/webhooks/deliveries/{dead['id']}/replay").status_code == 204
         wait_until(lambda: len(listed("delivered")) == 1)
     first, second = messages.came
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == dead["id"]

@@ -21,6 +21,7 @@ from pellucid.store.database import writing
 from pellucid.store.deliveries import add_event
 from pellucid.store.leases import now
 from pellucid.store.store import Filters, Incoming, Store
+from pellucid.store.sweep import erase_orphans, erase_overdue
 from pellucid.store.tables import analyses, deliveries
 from tests.store.made import START, report, save
 
@@ -133,7 +134,7 @@ def test_the_policys_first_rule_that_fits_says_how_long(store: Store, tmp_path: 
     (fresh,) = save(store, aged(29))
     (watched,) = save(store, aged(300, moderation=judged("review")))
     (forgotten,) = save(store, aged(366, moderation=judged("block")))
-    assert store.erase_overdue(policy) == 2
+    assert erase_overdue(store, policy, 100) == 2
     assert [store.standing(each).state for each in (old, forgotten)] == ["deleted", "deleted"]
     assert [store.standing(each).state for each in (fresh, watched)] == ["answered", "answered"]
     with store.database.connect() as connection:
@@ -148,7 +149,7 @@ def test_what_failed_may_go_sooner_and_what_waits_never_goes(store: Store, tmp_p
     waiting = store.accept(Incoming(b"another"))
     assert failed is not None
     store.fail(failed, Problem("internal", "why"))
-    assert store.erase_overdue(policy) == 1
+    assert erase_overdue(store, policy, 100) == 1
     assert store.standing(failed.id).state == "deleted"
     assert store.standing(waiting.id).state == "accepted"
 
@@ -157,7 +158,7 @@ def test_at_most_as_many_go_at_once_as_allowed(store: Store, tmp_path: Path) -> 
     (tmp_path / "retention.toml").write_text(POLICY)
     save(store, *[aged(40 + number) for number in range(5)])
     policy = load_retention(tmp_path / "retention.toml")
-    assert [store.erase_overdue(policy, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [erase_overdue(store, policy, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_a_policy_that_is_wrong_says_file_and_line(tmp_path: Path) -> None:
@@ -165,6 +166,16 @@ def test_a_policy_that_is_wrong_says_file_and_line(tmp_path: Path) -> None:
     wrong.write_text(POLICY.replace("days = 30", "dayz = 30"))
     with pytest.raises(ConfigError, match=r"retention\.toml:17: rules\.2\.dayz: there is no such key; did you mean days"):
         load_retention(wrong)
+
+
+def test_bytes_that_were_never_accepted_go_when_they_are_old(store: Store) -> None:
+    """A process may die between an object and its row."""
+    accepted = store.accept(Incoming(b"accepted"))
+    orphan = store.objects.put(b"never accepted")
+    assert erase_orphans(store, older_than=timedelta(hours=1)) == 0
+    assert erase_orphans(store, older_than=timedelta(seconds=-60)) == 1
+    assert not store.objects.has(orphan)
+    assert store.picture(accepted.id) == b"accepted"
 
 
 def test_moments_of_made_reports_are_what_they_seem() -> None:

@@ -15,6 +15,7 @@ from pellucid.store.database import writing
 from pellucid.store.deliveries import Delivery, add_event, forget_delivered
 from pellucid.store.leases import LeaseLost, now
 from pellucid.store.store import Incoming, Store
+from pellucid.store.sweep import forget_old
 from tests.store.made import report
 
 
@@ -102,7 +103,7 @@ def test_pages_hold_every_delivery_once_newest_first(store: Store) -> None:
 def test_what_arrived_long_ago_is_forgotten(store: Store) -> None:
     put_in(store, 2)
     store.outbox.delivered(take_one(store), 200)
-    store.forget_old()
+    forget_old(store)
     assert len(store.outbox.page(None, None, 10)) == 2
     with writing(store.database) as connection:
         forget_delivered(connection, now() + timedelta(seconds=1))

@@ -60,7 +60,7 @@ async def list_deliveries(service: Held, asked: Annotated[DeliveryQuery, Query()
 
 @router.post(
     "/{delivery_id}/replay",
-    status_code=202,
+    status_code=204,
     summary="Send a dead or delivered one again",
     responses=documented(NotFound, InvalidParameter, Unauthorized),
 )

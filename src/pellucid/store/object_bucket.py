@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from pellucid.base.errors import ConfigError
-from pellucid.store.objects import gone, place_of
+from pellucid.store.objects import SHA256, gone, place_of
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,10 @@ class ObjectBucket:
 
     def delete(self, name: str) -> None:
         obstore.delete(self.bucket, place_of(name))
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        for page in obstore.list(self.bucket):
+            for meta in page:
+                name = meta["path"].rpartition("/")[2]
+                if SHA256.fullmatch(name) and meta["last_modified"] < moment:
+                    yield name
