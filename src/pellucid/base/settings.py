@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
     )
     database_url: str | None = Field(
-        None, description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set."
+        None,
+        repr=False,
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set.",
     )
     objects_url: str | None = Field(
         None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."

@@ -31,7 +31,7 @@ ActorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._
 
 
 class Actor(Frozen):
-    """`key` is the id of the API key, None where none was asked for or it is one of the settings."""
+    """`key` is the id of the API key, or `bootstrap-1` … for those of the settings; None where none was asked for."""
 
     name: str
     scopes: frozenset[Scope]

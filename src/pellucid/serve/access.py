@@ -73,8 +73,9 @@ def _known(settings: Settings, engine: Engine, sent: str | None, at: datetime) -
     if sent is None:
         raise Unauthorized("no API key was sent; send it as `Authorization: Bearer KEY`")
     # Every key is compared, each in constant time, so that timing says nothing of any.
-    if True in [hmac.compare_digest(sent.encode(), key.encode()) for key in settings.api_keys]:
-        return Admission(BOOTSTRAP)
+    matches = [hmac.compare_digest(sent.encode(), key.encode()) for key in settings.api_keys]
+    if True in matches:
+        return Admission(BOOTSTRAP.model_copy(update={"key": f"{BOOTSTRAP.name}-{matches.index(True) + 1}"}))
     if (key := parse(sent)) is None:
         raise Unauthorized(UNKNOWN)
     return admit(engine, key, at)

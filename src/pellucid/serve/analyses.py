@@ -31,6 +31,7 @@ from pellucid.base.errors import (
     UnsupportedFormat,
 )
 from pellucid.base.ids import PATTERN
+from pellucid.base.moments import stamp
 from pellucid.records.actor import Actor
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.access import require
@@ -198,5 +199,5 @@ async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
 
 def _pending(standing: Standing, headers: Mapping[str, str] | None = None) -> Response:
     where = f"{router.prefix}/{standing.id}"
-    body = Pending(id=standing.id, created=standing.created.isoformat(), location=where)
+    body = Pending(id=standing.id, created=stamp(standing.created), location=where)
     return JSONResponse(body.model_dump(), 202, {"Location": where, "Retry-After": str(RETRY_AFTER_S), **(headers or {})})

@@ -14,6 +14,7 @@ import logging
 from dataclasses import dataclass
 
 from pellucid.base.errors import GaveUp, InputError, NotFound, PellucidError
+from pellucid.base.moments import stamp
 from pellucid.base.pixels import Limits, check
 from pellucid.records.event import answered_event, failed_event
 from pellucid.records.report import Report
@@ -88,7 +89,7 @@ class Answering:
 
     def _keep(self, job: Job, analysis: Analysis, told: bool) -> Report | None:
         """The report under the id of the job; None where another was faster."""
-        report = analysis.report.model_copy(update={"id": job.id, "created": job.created.isoformat()})
+        report = analysis.report.model_copy(update={"id": job.id, "created": stamp(job.created)})
         events = [] if told or not self.tells else [answered_event(report)]
         try:
             self.store.answer(job, report, analysis.embedding, events)

@@ -23,8 +23,6 @@ from pellucid.store.deliveries import Delivery, Outbox
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 6 * 3600.0
-# Of an answer only the status counts; as much is read as lets the connection end well.
-READ_BYTES = 1 << 16
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class Receiver:
         return cls(settings.webhook_url.get_secret_value(), keys, settings.webhook_timeout_s, settings.webhook_attempts)
 
     def post(self, message_id: str, body: bytes) -> int:
-        """The status of the answer. Raises `OSError` or `HTTPException` where there is none."""
+        """The status of the answer, of which nothing else is read. Raises `OSError` or `HTTPException` where there is none."""
         address = urlsplit(self.url)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         headers = signed_headers(message_id, int(time.time()), body, self.keys)
@@ -61,9 +59,7 @@ class Receiver:
         try:
             path = (address.path or "/") + (f"?{address.query}" if address.query else "")
             connection.request("POST", path, body, about | headers)
-            answer = connection.getresponse()
-            answer.read(READ_BYTES)
-            return answer.status
+            return connection.getresponse().status
         finally:
             connection.close()
 
@@ -74,7 +70,7 @@ def send(outbox: Outbox, receiver: Receiver, delivery: Delivery, metrics: Metric
     try:
         status = receiver.post(delivery.id, delivery.body.encode())
         problem = "" if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"the receiver answered with status {status}"
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         problem = f"the receiver cannot be reached ({type(error).__name__})"
     if not problem and status is not None:
         outbox.delivered(delivery, status)

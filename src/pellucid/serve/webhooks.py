@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import InvalidParameter, NotFound
 from pellucid.base.ids import PATTERN
+from pellucid.base.moments import stamp
 from pellucid.serve.access import require
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
@@ -59,7 +60,7 @@ async def list_deliveries(service: Held, asked: Annotated[DeliveryQuery, Query()
 
 @router.post(
     "/{delivery_id}/replay",
-    status_code=202,
+    status_code=204,
     summary="Send a dead or delivered one again",
     responses=documented(NotFound, InvalidParameter),
 )
@@ -76,9 +77,9 @@ def describe(delivery: Delivery) -> DeliveryShown:
         analysis=delivery.analysis,
         state=delivery.state,
         attempts=delivery.attempts,
-        created=delivery.created.isoformat(),
-        due=delivery.due.isoformat(),
-        settled=delivery.settled and delivery.settled.isoformat(),
+        created=stamp(delivery.created),
+        due=stamp(delivery.due),
+        settled=delivery.settled and stamp(delivery.settled),
         status=delivery.status,
         problem=delivery.problem,
     )

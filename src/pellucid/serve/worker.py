@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pellucid.base.errors import Unavailable
@@ -19,11 +22,14 @@ from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver, send
 from pellucid.store.deliveries import Delivery
 from pellucid.store.queue import ANALYSE, Job
+from pellucid.store.sweep import erase_orphans, erase_overdue, forget_old
 
 # How long work put in by another process may wait unseen. Within a process the loops are woken.
 POLL_S = 0.5
 SENDERS = 8
 ERASED_AT_ONCE = 100
+# Every object is listed for it.
+ORPHANS_EVERY_S = 24 * 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +42,22 @@ class Worker:
         self._settings = settings
         self._receiver = receiver
         self._retention = retention
+        # Threads of their own: a receiver that is slow must not hold up the questions to the store.
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="pellucid-webhook")
         self._stopping = asyncio.Event()
+        self._orphans_due = 0.0
 
     async def run(self) -> None:
         """Leases are kept in every role, since requests hold some too."""
         settings = self._settings
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._every(settings.lease_s / 3, self._keep_leases))
-            if settings.role == "api":
-                return
-            loops.create_task(self._work(self._take_jobs, self._start_job))
-            loops.create_task(self._every(settings.sweep_minutes * 60, self._sweep))
-            if self._receiver is not None:
+            if settings.role != "api":
+                loops.create_task(self._work(self._take_jobs, self._start_job))
+                loops.create_task(self._every(settings.sweep_minutes * 60, self._sweep))
+            if settings.role != "api" and self._receiver is not None:
                 loops.create_task(self._work(self._take_deliveries, self._start_delivery))
+        self._senders.shutdown()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -97,16 +106,21 @@ class Worker:
 
     async def _start_delivery(self, delivery: Delivery) -> None:
         assert self._receiver is not None
-        await asyncio.to_thread(send, self._service.store.outbox, self._receiver, delivery, self._service.metrics)
+        send_it = partial(send, self._service.store.outbox, self._receiver, delivery, self._service.metrics)
+        await asyncio.get_running_loop().run_in_executor(self._senders, send_it)
 
     def _keep_leases(self) -> None:
         self._service.store.queue.keep(self._settings.job_timeout_s)
         self._service.metrics.backlog.set(self._service.store.queue.waiting(ANALYSE))
 
     def _sweep(self) -> None:
-        self._service.store.forget_old()
+        store = self._service.store
+        forget_old(store)
+        if time.monotonic() >= self._orphans_due:
+            self._orphans_due = time.monotonic() + ORPHANS_EVERY_S
+            erase_orphans(store)
         while self._retention is not None and not self._stopping.is_set():
-            erased = self._service.store.erase_overdue(self._retention, ERASED_AT_ONCE)
+            erased = erase_overdue(store, self._retention, ERASED_AT_ONCE)
             self._service.metrics.deleted.inc(erased)
             if erased < ERASED_AT_ONCE:
                 return

@@ -7,6 +7,7 @@ other (`lock_object`), so that an object never goes while a row is being written
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, exists, select, text, update
@@ -46,6 +47,13 @@ def release(connection: Connection, objects: Objects, name: str) -> None:
     lock_object(connection, name)
     if not any(connection.execute(select(exists().where(column == name))).scalar_one() for column in _object_columns()):
         objects.delete(name)
+
+
+def unnamed(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Those objects that no row names."""
+    columns = _object_columns()
+    named = {name for column in columns for name in connection.execute(select(column).where(column.in_(names))).scalars()}
+    return [name for name in names if name not in named]
 
 
 def release_picture(connection: Connection, objects: Objects, analysis_id: str) -> None:

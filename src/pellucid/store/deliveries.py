@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, ins
 
 from pellucid.base.errors import NotFound
 from pellucid.base.ids import new_id
+from pellucid.base.moments import stamp
 from pellucid.records.event import Event
 from pellucid.store.database import writing
 from pellucid.store.leases import Taking, give_up, is_due, is_taking, now, take
@@ -112,7 +113,7 @@ def add_event(connection: Connection, event: Event) -> None:
     """Due at once."""
     moment = now()
     data = {"id": event.analysis, "location": f"/v1/analyses/{event.analysis}", **event.data}
-    body = json.dumps({"type": event.type, "timestamp": moment.isoformat(), "data": data}, ensure_ascii=False)
+    body = json.dumps({"type": event.type, "timestamp": stamp(moment), "data": data}, ensure_ascii=False)
     values = {
         "id": new_id(), "event": event.type, "analysis": event.analysis, "body": body, "state": "waiting", "created": moment,
         "due": moment, "attempts": 0,

@@ -6,23 +6,20 @@ its work into the queue is one transaction; its report and the end of that work 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, select
 
-from pellucid.base.errors import InvalidParameter, NotFound
-from pellucid.base.ids import is_id, new_id
+from pellucid.base.errors import NotFound
+from pellucid.base.ids import new_id
 from pellucid.records.audit import Change
 from pellucid.records.event import Event
 from pellucid.records.report import Decision, Report, VerdictLabel
-from pellucid.records.retention import Retention
 from pellucid.store.analyses import (
     Arrival,
     Problem,
@@ -36,19 +33,18 @@ from pellucid.store.analyses import (
     standing_of,
 )
 from pellucid.store.audit import record
+from pellucid.store.cursors import read_cursor, write_cursor
 from pellucid.store.database import open_database, writing
 from pellucid.store.deletion import erase, lock_object, release_picture
-from pellucid.store.deliveries import Outbox, add_event, forget_delivered
-from pellucid.store.idempotency import Key, add_key, find_key, forget_expired
+from pellucid.store.deliveries import Outbox, add_event
+from pellucid.store.idempotency import Key, add_key, find_key
 from pellucid.store.leases import now
 from pellucid.store.migrate import migrate
 from pellucid.store.objects import Objects, open_objects
 from pellucid.store.queue import ANALYSE, Job, Queue, add_job, add_taken_job, finish_job
-from pellucid.store.retention import overdue
 
 LEASE_S = 60.0
 RETENTION = "retention"  # the actor of deletions that a policy asks for and nobody else
-DELIVERED_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -154,18 +150,6 @@ class Store:
                 record(connection, told)
         return erased
 
-    def erase_overdue(self, policy: Retention, limit: int = 100) -> int:
-        """Delete what the policy says is over, at most `limit`; says how many."""
-        with self.database.connect() as connection:
-            found = overdue(connection, policy, limit)
-        return sum(self.erase(analysis_id, why) for analysis_id, why in found)
-
-    def forget_old(self) -> None:
-        """Idempotency keys that expired, and deliveries that arrived long ago."""
-        with writing(self.database) as connection:
-            forget_expired(connection)
-            forget_delivered(connection, now() - DELIVERED_KEPT)
-
     def standing(self, analysis_id: str) -> Standing:
         """Raises `NotFound`."""
         with self.database.connect() as connection:
@@ -194,13 +178,13 @@ class Store:
             decision=filters.decision,
             since=filters.since,
             until=filters.until,
-            before=None if cursor is None else _read_cursor(cursor),
+            before=None if cursor is None else read_cursor(cursor),
             limit=limit + 1,
         )
         with self.database.connect() as connection:
             rows = connection.execute(statement).all()
         reports = tuple(Report.model_validate(row.report) for row in rows[:limit])
-        return Page(reports, _write_cursor(reports[-1].id) if len(rows) > limit else None)
+        return Page(reports, write_cursor(reports[-1].id) if len(rows) > limit else None)
 
     def ping(self) -> None:
         """Raises SQLAlchemy's error where the database does not answer."""
@@ -227,18 +211,3 @@ class Store:
     def _found(self, key: Key) -> str | None:
         with self.database.connect() as connection:
             return find_key(connection, key)
-
-
-def _write_cursor(last_id: str) -> str:
-    return base64.urlsafe_b64encode(f"before:{last_id}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError, ValueError):
-        text = ""
-    word, _, last_id = text.partition(":")
-    if word != "before" or not is_id(last_id):
-        raise InvalidParameter(f"the cursor {cursor[:80]!r} is not one that this service gave; take `next` of the page before")
-    return last_id
