@@ -73,6 +73,13 @@ def test_refuses_keys_that_make_no_sense(client: TestClient, body: dict[str, obj
     assert client.get("/v1/keys").json() == {"items": []}
 
 
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_stranger_makes_the_service_read_a_small_body_at_most(client: TestClient, announced: bool) -> None:
+    body = b'{"name": "' + b"a" * 20_000
+    answer = client.post("/v1/keys", content=body if announced else iter([body]), headers={"Authorization": ""})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+
+
 def test_a_key_that_is_not_there_is_not_found(client: TestClient) -> None:
     assert client.delete(f"/v1/keys/{new_id()}").json()["code"] == "not-found"
     assert client.post(f"/v1/keys/{new_id()}/rotations", json={}).json()["code"] == "not-found"

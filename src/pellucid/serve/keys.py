@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pellucid.base.errors import InvalidParameter, KeyNotActive, NotFound
+from pellucid.base.errors import BodyTooLarge, InvalidParameter, KeyNotActive, NotFound
 from pellucid.base.ids import PATTERN
 from pellucid.records.actor import Actor, load_roles
 from pellucid.records.key import Key, KeyWish, Secret
@@ -17,7 +17,9 @@ from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
 from pellucid.store.keys import all_keys, create_key, revoke_key, rotate_key
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"])
+# The framework reads a body before it asks who sent it, so what a stranger can send is small.
+MAX_BODY_BYTES = 16 << 10
+router = APIRouter(prefix="/v1/keys", tags=["keys"], max_body_size=MAX_BODY_BYTES)
 
 Admin = Annotated[Actor, require("admin")]
 KeyId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a key", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
@@ -43,7 +45,7 @@ class Rotation(BaseModel):
     )
 
 
-@router.post("", status_code=201, summary="Make an API key", responses=documented(InvalidParameter))
+@router.post("", status_code=201, summary="Make an API key", responses=documented(InvalidParameter, BodyTooLarge))
 async def create(service: Held, actor: Admin, asked: KeyWish, response: Response) -> MadeKey:
     """The answer shows the key, and no later one does: only a hash of its secret is kept."""
     roles = await service.read(lambda: load_roles(service.settings.roles))
@@ -61,7 +63,7 @@ async def list_keys(service: Held) -> Keys:
     "/{key_id}/rotations",
     status_code=201,
     summary="Give a key a new secret",
-    responses=documented(NotFound, KeyNotActive, InvalidParameter),
+    responses=documented(NotFound, KeyNotActive, InvalidParameter, BodyTooLarge),
 )
 async def rotate(service: Held, actor: Admin, key_id: KeyId, asked: Rotation, response: Response) -> MadeKey:
     """The secret before stays good for the overlap, so that clients can change over one by one."""
