@@ -11,7 +11,6 @@ import hashlib
 import math
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Self
@@ -111,10 +110,10 @@ def parse(text: str) -> Secret | None:
     return Secret(*found.groups()) if found else None
 
 
-def state_of(row: Mapping[str, Any], at: datetime) -> State:
-    if row["revoked"] is not None:
+def state_of(revoked: datetime | None, expires: datetime | None, at: datetime) -> State:
+    if revoked is not None:
         return "revoked"
-    return "expired" if row["expires"] is not None and row["expires"] <= at else "active"
+    return "expired" if expires is not None and expires <= at else "active"
 
 
 def token_s(per_minute: int) -> float:

@@ -38,7 +38,7 @@ def create_key(engine: Engine, wish: KeyWish, roles: Roles, actor: str, at: date
     """Raises `InvalidParameter` where there is no such role."""
     scopes = in_order(roles.scopes(wish.role) if wish.role else wish.scopes)
     secret = Secret.drawn()
-    expires = wish.expires_in_days and at + timedelta(days=wish.expires_in_days)
+    expires = None if wish.expires_in_days is None else at + timedelta(days=wish.expires_in_days)
     row = {"id": secret.id, "name": wish.name, "scopes": scopes, "created": at, "expires": expires, "per_minute": wish.per_minute}
     told = {"name": wish.name, "scopes": scopes, "role": wish.role, "expires": _text(expires), "per_minute": wish.per_minute}
     with writing(engine) as connection:
@@ -59,7 +59,7 @@ def rotate_key(engine: Engine, key_id: str, overlap: timedelta, actor: str, at: 
     secret = Secret.drawn(key_id)
     with writing(engine) as connection:
         row = _row(connection, key_id)
-        if (state := state_of(row, at)) != "active":
+        if (state := state_of(row["revoked"], row["expires"], at)) != "active":
             raise KeyNotActive(f"the key {key_id} is {state}; make a new one")
         until = at + overlap
         changed = {"hash": secret.hash, "previous_hash": row["hash"], "overlap_until": until}
@@ -95,7 +95,7 @@ def admit(engine: Engine, sent: Secret, at: datetime) -> Admission:
     earlier = hmac.compare_digest((row and row["previous_hash"]) or NOBODY, sent.hash)
     if row is None or not (current or (earlier and row["overlap_until"] > at)):
         raise Unauthorized(UNKNOWN)
-    if (state := state_of(row, at)) != "active":
+    if (state := state_of(row["revoked"], row["expires"], at)) != "active":
         raise Unauthorized(f"the API key is {state}; ask for another")
     return Admission(Actor(name=row["name"], scopes=frozenset(row["scopes"]), key=row["id"]), _count(engine, row, at))
 
@@ -137,8 +137,8 @@ def _row(connection: Connection, key_id: str) -> RowMapping:
 
 def _key(row: RowMapping, at: datetime) -> Key:
     shown: dict[str, Any] = {name: row[name] for name in Key.model_fields if name != "state"}
-    return Key(**shown, state=state_of(row, at))
+    return Key(**shown, state=state_of(row["revoked"], row["expires"], at))
 
 
 def _text(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat()
+    return None if moment is None else moment.isoformat()
