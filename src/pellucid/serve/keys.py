@@ -15,11 +15,10 @@ from pellucid.records.key import Key, KeyWish, Secret
 from pellucid.serve.access import require
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
+from pellucid.serve.small_body import SmallBody
 from pellucid.store.keys import all_keys, create_key, revoke_key, rotate_key
 
-# The framework reads a body before it asks who sent it, so what a stranger can send is small.
-MAX_BODY_BYTES = 16 << 10
-router = APIRouter(prefix="/v1/keys", tags=["keys"], max_body_size=MAX_BODY_BYTES)
+router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=SmallBody)
 
 Admin = Annotated[Actor, require("admin")]
 KeyId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a key", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]

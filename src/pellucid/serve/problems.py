@@ -106,7 +106,7 @@ async def _of_framework(request: Request, error: Exception) -> Response:
         detail = f"{request.method} is not answered here; allowed is {allowed}"
         return ProblemResponse(MethodNotAllowed(detail), path, {"Allow": allowed})
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return ProblemResponse(BodyTooLarge("the body is larger than this address takes; send less"), path)
+        return ProblemResponse(BodyTooLarge(str(error.detail)), path)
     return ProblemResponse(BadRequest(str(error.detail)), path, error.headers)
 
 
