@@ -77,6 +77,13 @@ def test_who_waited_for_the_answer_is_not_told_again(told: TestClient, messages:
     assert len(messages.came) == 1
 
 
+def test_who_was_sent_away_while_the_work_went_on_is_told(make_app: MakeApp, messages: Messages) -> None:
+    settings = {"webhook_url": messages.url, "webhook_secrets": SECRETS, "analysis_timeout_s": 0.1}
+    with TestClient(make_app(FakeAnalyser(seconds=0.6), **settings)) as client:
+        assert client.post("/v1/analyses", content=png()).json()["code"] == "analysis-too-slow"
+        wait_until(lambda: len(messages.came) == 1)
+
+
 def test_a_failure_is_told_with_its_problem(told: TestClient, messages: Messages) -> None:
     told.post("/v1/analyses", content=jpeg()[:200], headers=LATER)
     wait_until(lambda: len(messages.came) == 1)
