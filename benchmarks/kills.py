@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,23 +71,30 @@ class Site:
 
 
 class Nursery:
-    """The process that has imported everything; each line it is sent is answered with the id of a new server."""
+    """The process that has imported everything; each line it is sent makes it fork a new server."""
 
     def __init__(self, site: Site) -> None:
+        self._living: int | None = None
         self._log = (site.folder / "log").open("ab")
         command = [sys.executable, "-m", "benchmarks.kill_nursery"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=site.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
 
-    def start(self) -> int:
+    def start(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("start\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        self._living = int(self._process.stdout.readline())
+
+    def kill(self) -> None:
+        if self._living is not None:
+            os.kill(self._living, signal.SIGKILL)
+        self._living = None
 
     def close(self) -> None:
+        self.kill()
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(30)
@@ -98,23 +105,21 @@ def prove(site: Site, kills: int, seed: int) -> Finding:
     """`kills` lives and deaths, then a last life to the end of the work."""
     luck = random.Random(seed)
     load = Load(site.port, seed)
-    nursery = Nursery(site)
     began = time.monotonic()
-    with load.running(CLIENTS):
-        for number in range(kills):
-            process = nursery.start()
-            if luck.random() >= EARLY:
-                load.wait_for_one_more(START_S)
-            time.sleep(luck.uniform(*LIFE_S))
-            os.kill(process, signal.SIGKILL)
-            if number % 10 == 9:
-                print(f"  {number + 1} kills, {load.acknowledged} pictures acknowledged", flush=True)
-        last = nursery.start()
-        # Whoever was cut off sends again with the same key, and is answered now.
-        load.finish()
-    found = check(site.url, site.folder / "data", load.told, site.messages.came, DRAIN_S)
-    os.kill(last, signal.SIGKILL)
-    nursery.close()
+    with closing(Nursery(site)) as nursery:
+        with load.running(CLIENTS):
+            for number in range(kills):
+                nursery.start()
+                if luck.random() >= EARLY:
+                    load.wait_for_one_more(START_S)
+                time.sleep(luck.uniform(*LIFE_S))
+                nursery.kill()
+                if number % 10 == 9:
+                    print(f"  {number + 1} kills, {load.acknowledged} pictures acknowledged", flush=True)
+            nursery.start()
+            # Whoever was cut off sends again with the same key, and is answered now.
+            load.finish()
+        found = check(site.url, site.folder / "data", load.told, site.messages.came, DRAIN_S)
     return Finding(site.database, kills, time.monotonic() - began, *found)
 
 

@@ -41,7 +41,7 @@ def list_webhooks(
 
 
 def replay_webhooks(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Dead or delivered ones, by their ids.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Dead or delivered ones, by their ids.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All dead ones.")] = False,
     data: Data = None,
 ) -> None:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Message:
+    path: str
     headers: dict[str, str]
     body: bytes
 
@@ -27,11 +28,17 @@ class Messages:
 @contextmanager
 def receiving() -> Iterator[Messages]:
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Only who followed a redirect comes here."""
+            messages.came.append(Message(self.path, {}, b""))
+            self.send_error(404)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            messages.came.append(Message({name.lower(): value for name, value in self.headers.items()}, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            messages.came.append(Message(self.path, headers, body))
             self.send_response(messages.status)
-            self.send_header("Location", messages.url)
+            self.send_header("Location", f"{messages.url}/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -77,6 +77,13 @@ def test_who_waited_for_the_answer_is_not_told_again(told: TestClient, messages:
     assert len(messages.came) == 1
 
 
+def test_who_was_sent_away_while_the_work_went_on_is_told(make_app: MakeApp, messages: Messages) -> None:
+    settings = {"webhook_url": messages.url, "webhook_secrets": SECRETS, "analysis_timeout_s": 0.1}
+    with TestClient(make_app(FakeAnalyser(seconds=0.6), **settings)) as client:
+        assert client.post("/v1/analyses", content=png()).json()["code"] == "analysis-too-slow"
+        wait_until(lambda: len(messages.came) == 1)
+
+
 def test_a_failure_is_told_with_its_problem(told: TestClient, messages: Messages) -> None:
     told.post("/v1/analyses", content=jpeg()[:200], headers=LATER)
     wait_until(lambda: len(messages.came) == 1)
@@ -117,7 +124,7 @@ def test_redirects_are_not_followed(make_app: MakeApp, messages: Messages) -> No
     with TestClient(make_app(webhook_url=messages.url, webhook_secrets=SECRETS)) as client:
         client.post("/v1/analyses", content=png(), headers=LATER)
         wait_until(lambda: any(item["status"] == 302 for item in client.get("/v1/webhooks/deliveries").json()["items"]))
-    assert len(messages.came) == 1
+    assert {message.path for message in messages.came} == {"/hook"}
 
 
 def test_logs_hold_neither_address_nor_secret(make_app: MakeApp, messages: Messages, caplog: pytest.LogCaptureFixture) -> None:
@@ -142,11 +149,11 @@ def test_waits_longer_each_time_and_never_at_the_same_moment() -> None:
     assert len({wait for each in waits for wait in each}) == 11 * 200
 
 
-@pytest.mark.parametrize("secret", ["secret", "whsec_", "whsec_abc", f"whsec_{base64.b64encode(b'short').decode()}"])
+@pytest.mark.parametrize("secret", ["hunter2hunter2", "whsec_", "whsec_abc", f"whsec_{base64.b64encode(b'short').decode()}"])
 def test_refuses_secrets_that_are_none_and_does_not_repeat_them(secret: str) -> None:
     with pytest.raises(ConfigError, match="PELLUCID_WEBHOOK_SECRETS") as refused:
         Receiver.of(Settings(webhook_url="https://example.com/hook", webhook_secrets=(secret,)))
-    assert secret.removeprefix("whsec_") == "" or f" {secret} " not in f" {refused.value} "
+    assert secret == "whsec_" or secret not in str(refused.value)
 
 
 def test_an_address_without_a_secret_is_refused() -> None:
@@ -154,7 +161,7 @@ def test_an_address_without_a_secret_is_refused() -> None:
         Receiver.of(Settings(webhook_url="https://example.com/hook"))
 
 
-@pytest.mark.parametrize("url", ["ftp://example.com", "https://user:word@example.com/", "example.com/hook", "https://"])
+@pytest.mark.parametrize("url", ["ftp://example.com", "https://user:word@example.com/", "example.com/hook", "https:///hook"])
 def test_refuses_addresses_that_cannot_be_sent_to(url: str) -> None:
     with pytest.raises(ConfigError, match="PELLUCID_WEBHOOK_URL") as refused:
         read_settings(webhook_url=url)

@@ -127,7 +127,7 @@ def judged(decision: str) -> Moderation:
     return Moderation(decision=decision, rule="r", reason="why", policy="p@1", scores={})  # type: ignore[arg-type]
 
 
-def test_the_policys_first_rule_that_fits_says_how_long(store: Store, tmp_path: Path) -> None:
+def test_the_first_rule_that_fits_says_how_long(store: Store, tmp_path: Path) -> None:
     (tmp_path / "retention.toml").write_text(POLICY)
     policy = load_retention(tmp_path / "retention.toml")
     (old,) = save(store, aged(31))

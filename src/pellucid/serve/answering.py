@@ -11,6 +11,7 @@ been told, since nobody waits any more, the site is told by webhook.
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 
 from pellucid.base.errors import GaveUp, InputError, NotFound, PellucidError
@@ -42,10 +43,10 @@ class Answering:
     attempts: int
     tells: bool
 
-    def now(self, engine: Engine, picture: Incoming, key: Key | None) -> tuple[str, Report | None]:
+    def now(self, engine: Engine, picture: Incoming, key: Key | None, left: threading.Event) -> tuple[str, Report | None]:
         """The analysis of what was just sent, and its report; without one where it was sent before or another has taken it up.
 
-        Raises whatever the analysis did, which then has ended as failed.
+        `left` is set once nobody waits any more. Raises whatever the analysis did, which then has ended as failed.
         """
         check(picture.data, self.limits)
         accepted = self.store.accept_and_take(picture, key)
@@ -54,9 +55,9 @@ class Answering:
         try:
             analysis = engine.analyser.analyse(picture.data, picture.source, picture.declared)  # type: ignore[arg-type]
         except Exception as error:
-            self._end(accepted.job, error, told=True)
+            self._end(accepted.job, error, told=not left.is_set())
             raise
-        return accepted.id, self._keep(accepted.job, analysis, told=True)
+        return accepted.id, self._keep(accepted.job, analysis, told=not left.is_set())
 
     def taken(self, engine: Engine, job: Job) -> None:
         """Work a job from the queue to its end, or put it back. Raises nothing that the next try could mend."""

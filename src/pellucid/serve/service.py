@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -77,7 +78,11 @@ class Service:
         """Accepted, analysed and stored; what comes back is what `Store.get` will give."""
         engine = await self.loaded()
         picture = Incoming(upload.data, upload.source, upload.declared)
-        analysis_id, report = await self.work.do(lambda: self.answering.now(engine, picture, key))
+        left = threading.Event()
+        try:
+            analysis_id, report = await self.work.do(lambda: self.answering.now(engine, picture, key, left))
+        finally:
+            left.set()
         return report or await self._report_of(analysis_id)
 
     async def accept(self, upload: Upload, key: Key | None = None) -> Accepted:
