@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
 from pellucid.base.tables import show, table
+from pellucid.cli_keys import add_commands as add_key_commands
 from pellucid.cli_parts import (
     BundleArgument,
     BundleOption,
@@ -29,6 +30,7 @@ from pellucid.cli_parts import (
     recipe_path,
 )
 from pellucid.cli_release import add_commands
+from pellucid.cli_webhooks import add_commands as add_webhook_commands
 
 if TYPE_CHECKING:
     from pellucid.serve.files import Answer
@@ -71,17 +73,22 @@ def about(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs PELLUCID_API_KEYS.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs API keys.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
     bundle: BundleOption = None,
+    role: Annotated[
+        Literal["all", "api", "worker"] | None,
+        typer.Option(help="`api` answers requests, `worker` the queue and webhooks, `all` both."),
+    ] = None,
 ) -> None:
     """Start the service. Settings come from PELLUCID_… variables; options win over them."""
-    from pellucid.app import create_app
+    from pellucid.app import check_exposure, create_app
     from pellucid.base.settings import read_settings
     from pellucid.serve.server import run
 
-    settings = read_settings(host=host, port=port, data_dir=data, bundle=bundle)
+    settings = read_settings(host=host, port=port, data_dir=data, bundle=bundle, role=role)
+    check_exposure(settings)
     run(create_app(settings), settings, announce=typer.echo)
 
 
@@ -165,6 +172,8 @@ def describe_server(
 
 
 add_commands(app)
+add_webhook_commands(app)
+add_key_commands(app)
 
 
 @bundle_app.command("verify")

@@ -3,13 +3,14 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
-    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized
+    │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch
+    │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
     │   └── Deleted           there was one
     ├── NotAnswered           accepted, and not answered yet
-    ├── AnalysisFailed        accepted, and could not be answered
+    ├── AnalysisFailed        accepted, and could not be answered; kept as the reason of one: GaveUp
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -35,6 +36,16 @@ class PellucidError(Exception):
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
+
+
+def error_of(code: str, detail: str) -> PellucidError:
+    """The error that was kept as its code and detail."""
+    below = [PellucidError]
+    for kind in below:
+        if kind.code == code:
+            return kind(detail)
+        below += kind.__subclasses__()
+    return PellucidError(detail)
 
 
 class InputError(PellucidError):
@@ -86,6 +97,34 @@ class Unauthorized(InputError):
     code = "unauthorized"
     status = 401
     title = "A valid API key is needed"
+
+
+class Forbidden(InputError):
+    code = "forbidden"
+    status = 403
+    title = "The API key does not allow this"
+
+
+class RateLimited(InputError):
+    code = "rate-limited"
+    status = 429
+    title = "The API key has used up its requests for now"
+
+    def __init__(self, detail: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class KeyNotActive(InputError):
+    code = "key-not-active"
+    status = 409
+    title = "The API key is revoked or has expired"
+
+
+class IdempotencyMismatch(InputError):
+    code = "idempotency-mismatch"
+    status = 422
+    title = "The idempotency key was used for another request"
 
 
 class ImageError(InputError):
@@ -144,6 +183,11 @@ class AnalysisFailed(PellucidError):
     code = "analysis-failed"
     status = 409
     title = "The picture was accepted and could not be answered"
+
+
+class GaveUp(PellucidError):
+    code = "gave-up"
+    title = "The picture was tried several times and never answered"
 
 
 class Unavailable(PellucidError):

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pellucid.base.errors import ConfigError
@@ -29,25 +29,47 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with `PELLUCID_API_KEYS`.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only where there are API keys.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     data_dir: Path = Field(
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
     )
     database_url: str | None = Field(
-        None, description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set."
+        None,
+        repr=False,
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set.",
     )
     objects_url: str | None = Field(
         None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."
     )
+    role: Literal["all", "api", "worker"] = Field(
+        "all", description="`api` answers requests, `worker` the queue and webhooks, `all` both."
+    )
+    lease_s: float = Field(60.0, ge=1, description="Seconds after which a job of a dead process is taken up by another.")
+    job_timeout_s: float = Field(600.0, gt=0, description="Seconds after which a job under way is taken up by another anyway.")
+    job_attempts: int = Field(3, ge=1, description="How often a job is begun before its analysis ends as failed.")
+    backlog_limit: int = Field(10_000, ge=1, description="Pictures in the queue; more are answered 503 with Retry-After.")
+    idempotency_hours: float = Field(24.0, gt=0, description="Hours for which an `Idempotency-Key` is remembered.")
+    retention: Path | None = Field(None, description="Retention policy (TOML); without one everything is kept.")
+    sweep_minutes: float = Field(60.0, gt=0, description="Minutes between two looks for what the retention policy says is over.")
+
+    webhook_url: SecretStr | None = Field(None, description="Address that is told of events; none if not set.")
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Secrets (`whsec_…`) that webhooks are signed with, separated by commas; several while one is exchanged."
+    )
+    webhook_timeout_s: float = Field(10.0, gt=0, le=20, description="Seconds the receiver of a webhook may take.")
+    webhook_attempts: int = Field(9, ge=1, description="Attempts to deliver a webhook, over about a day, before it is dead.")
+
     bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
     policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
     trust_list: Path | None = Field(
         None, description="PEM certificates, a file or a folder, of signers whose C2PA records decide; read again when changed."
     )
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
+        (),
+        description=f"Keys with every scope, to begin with: separated by commas, each at least {KEY_LENGTH} characters.",
     )
+    roles: Path | None = Field(None, description="Roles for new API keys (TOML); the shipped ones where not set.")
 
     tracking_url: str | None = Field(
         None,
@@ -102,7 +124,28 @@ class Settings(BaseSettings):
             raise ValueError(f"was {value!r}; allowed is http://HOST[:PORT]/v1 or https://…, without query")
         return value
 
-    @field_validator("api_keys", "describer_prompts", mode="before")
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value and not re.match(r"sqlite:///|postgresql(\+\w+)?://", value):
+            raise ValueError("allowed is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return value
+
+    @field_validator("objects_url")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"s3://[^/\s]+(/\S*)?", value):
+            raise ValueError(f"was {value!r}; allowed is s3://BUCKET or s3://BUCKET/PREFIX")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s#]*)?", value.get_secret_value()):
+            raise ValueError("allowed is https://HOST[:PORT]/PATH, or http://…, without user and password")
+        return value
+
+    @field_validator("api_keys", "describer_prompts", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
@@ -118,6 +161,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         return Limits(self.max_pixels, self.max_side, self.min_side)
 
+    @property
+    def on_loopback(self) -> bool:
+        """Can nobody reach the service but programs of this machine?"""
+        return _is_loopback(self.host)
+
 
 def shipped(name: str) -> Path:
     """A folder of the package's own defaults: `bundle`, `policies`, `prompts`, `recipes` or `trust`."""
@@ -127,25 +175,14 @@ def shipped(name: str) -> Path:
 def read_settings(**overrides: Any) -> Settings:
     """From the environment, `overrides` that are not None on top. Raises `ConfigError` naming the variable."""
     try:
-        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise ConfigError("; ".join(_complaint(problem) for problem in error.errors(include_input=False))) from error
-    _check_exposure(settings)
-    return settings
 
 
 def _complaint(problem: Any) -> str:
     name = "_".join(str(part) for part in problem["loc"][:1])
     return f"{PREFIX}{name.upper()}: {problem['msg']}"
-
-
-def _check_exposure(settings: Settings) -> None:
-    if settings.api_keys or _is_loopback(settings.host):
-        return
-    raise ConfigError(
-        f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; "
-        f"allowed without keys is loopback (127.0.0.1); set {PREFIX}API_KEYS"
-    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,6 +26,7 @@ from pellucid.base.errors import (
     MethodNotAllowed,
     NotFound,
     PellucidError,
+    RateLimited,
     Unauthorized,
     Unavailable,
 )
@@ -104,6 +105,8 @@ async def _of_framework(request: Request, error: Exception) -> Response:
         allowed = ", ".join(_methods_of(request))
         detail = f"{request.method} is not answered here; allowed is {allowed}"
         return ProblemResponse(MethodNotAllowed(detail), path, {"Allow": allowed})
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return ProblemResponse(BodyTooLarge(str(error.detail)), path)
     return ProblemResponse(BadRequest(str(error.detail)), path, error.headers)
 
 
@@ -134,6 +137,8 @@ def _fields(error: PellucidError, instance: str) -> dict[str, Any]:
 def _headers(error: PellucidError) -> dict[str, str]:
     if isinstance(error, Unavailable):
         return {"Retry-After": str(RETRY_AFTER_S)}
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, BodyTooLarge | BodyTooSlow):
@@ -156,7 +161,7 @@ def _content() -> dict[str, Any]:
 
 
 def _documented_headers(kind: type[PellucidError]) -> dict[str, Any]:
-    if issubclass(kind, Unavailable):
+    if issubclass(kind, Unavailable | RateLimited):
         return {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}}
     if issubclass(kind, Unauthorized):
         return {"WWW-Authenticate": {"description": "The scheme to use", "schema": {"type": "string"}}}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pellucid.base.files import write_atomically
-from pellucid.store.objects import gone, place_beside, place_of
+from pellucid.store.objects import SHA256, gone, place_beside, place_of
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,9 @@ class ObjectFolder:
             return (self.path / place_beside(name) / what).read_bytes()
         except FileNotFoundError:
             return None
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        for path in self.path.glob("??/??/*"):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if SHA256.fullmatch(path.name) and path.stat().st_mtime < moment.timestamp():
+                    yield path.name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +36,10 @@ class Objects(Protocol):
 
     def beside(self, name: str, what: str) -> bytes | None:
         """What was kept, None where nothing was."""
+        ...
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        """The names of objects written before `moment`."""
         ...
 
 
