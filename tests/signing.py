@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,13 +86,14 @@ def edited(source_type: str) -> Action:
 
 
 def signed(
-    signer: Signer, actions: list[Action], file_format: str = "JPEG", parent: bytes | None = None, laid_in: bytes | None = None
-) -> bytes:
-    """A picture with a manifest of `actions`, on what it was made from and what was laid into it."""
+    signer: Signer, actions: list[Action], file_format: str = "JPEG", parent: bytes | None = None, laid_in: bytes | None = None,
+    assertions: Sequence[Action] = (),
+) -> bytes:  # fmt: skip
+    """A picture with a manifest of `actions` and other `assertions`, on what it was made from and what was laid into it."""
     if laid_in:
         actions = [*actions, {"action": "c2pa.placed", "parameters": {"ingredientIds": ["part"]}}]
     assertion = {"label": "c2pa.actions.v2", "data": {"actions": actions}}
-    builder = c2pa.Builder({"claim_generator_info": [{"name": "tests", "version": "1"}], "assertions": [assertion]})
+    builder = c2pa.Builder({"claim_generator_info": [{"name": "tests", "version": "1"}], "assertions": [assertion, *assertions]})
     mime_type = MIME_TYPES[file_format]
     for label, relationship, data in ((PARENT, "parentOf", parent), ("part", "componentOf", laid_in)):
         if data:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from pellucid.base.errors import ConfigError
+from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import Settings, shipped
-from pellucid.serve import analyses, health, models, openapi, problems
+from pellucid.serve import analyses, derivatives, health, models, openapi, problems
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
@@ -22,6 +23,7 @@ from pellucid.serve.service import Service
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
+    from pellucid.analyse.derive import Deriver
     from pellucid.analyse.described import Describer
 
 
@@ -36,7 +38,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser)),
     )
-    for part in (openapi, analyses, models, health):
+    for part in (openapi, analyses, derivatives, models, health):
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
@@ -88,11 +90,34 @@ def open_describer(settings: Settings) -> Describer:
     return Describer(settings.describer_model, endpoint, prompts, settings.describer_timeout_s, settings.describer_max_side)
 
 
+def open_deriver(settings: Settings) -> Deriver:
+    """What makes derivatives; the signing key is tried out. Raises `ConfigError`."""
+    from pellucid.analyse.credentials import Credentials
+    from pellucid.analyse.derive import Deriver
+    from pellucid.analyse.signer import Signer
+
+    credentials = Credentials(settings.trust_list or shipped("trust"))
+    if settings.signing_key is None or settings.signing_certificates is None:
+        if settings.signing_key or settings.signing_certificates:
+            raise ConfigError("PELLUCID_SIGNING_KEY and PELLUCID_SIGNING_CERTIFICATES belong together; set both or none")
+        return Deriver(credentials, None, settings.limits, settings.propagator)
+    signer = Signer.read(settings.signing_certificates, settings.signing_key, settings.signing_timestamps)
+    try:
+        replace(signer, timestamps=None).try_out(credentials.context())
+    except SigningFailed as error:
+        raise ConfigError(f"the key of PELLUCID_SIGNING_KEY cannot sign: {error.detail}") from error
+    return Deriver(credentials, signer, settings.limits, settings.propagator)
+
+
 def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[], Engine]:
-    if analyser is None:
-        return lambda: open_engine(settings, lambda size, _: metrics.batch_size.observe(size))
-    engine = analyser if isinstance(analyser, Engine) else Engine(analyser)
-    return lambda: engine
+    def open_all() -> Engine:
+        if analyser is None:
+            engine = open_engine(settings, lambda size, _: metrics.batch_size.observe(size))
+        else:
+            engine = analyser if isinstance(analyser, Engine) else Engine(analyser)
+        return replace(engine, derive=open_deriver(settings).derive)
+
+    return open_all
 
 
 def _lifespan(

@@ -83,8 +83,8 @@ def _signed() -> Iterator[Crafted]:
     yield Crafted("appended bytes after a trusted record", made + b"thirteen more", "JPEG", *NOTHING)
     yield Crafted("appended bytes after a trusted capture", taken + b"thirteen more", "JPEG", *NOTHING)
     yield Crafted("pixels changed under a trusted capture", _changed(taken), "JPEG", *NOTHING)
-    yield Crafted("manifest of one picture in another", _moved(made), "JPEG", *NOTHING)
-    yield Crafted("damaged manifest", _damaged(made), "JPEG", *NOTHING)
+    yield Crafted("manifest of one picture in another", moved(made), "JPEG", *NOTHING)
+    yield Crafted("damaged manifest", damaged(made), "JPEG", *NOTHING)
 
 
 def _marked() -> Iterator[Crafted]:
@@ -155,7 +155,7 @@ def _changed(data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def _moved(data: bytes) -> bytes:
+def moved(data: bytes) -> bytes:
     """The manifest of `data` in front of another picture's segments."""
     start = data.index(b"\xff\xeb")
     end = start
@@ -165,6 +165,7 @@ def _moved(data: bytes) -> bytes:
     return other[:2] + data[start:end] + other[2:]
 
 
-def _damaged(data: bytes) -> bytes:
+def damaged(data: bytes) -> bytes:
+    """Eight bytes of the manifest wiped out."""
     at = data.index(b"c2pa.actions") + 40
     return data[:at] + bytes(8) + data[at + 8 :]

@@ -2,7 +2,7 @@
 
     bytes → decode → views → encoder (batched over pictures) ─┬→ domain → detector, re-encodings → inference ─→ verdict
                  │                                            ├→ caption
-                 ├→ facts, claims                             └→ tags ─┬→ moderation
+                 ├→ facts, claims, marks                      └→ tags ─┬→ moderation
                  └→ safety ────────────────────────────────────────────┘
 
 Everything after the encoder runs picture by picture, so an answer does not depend on who else asks at the time.
@@ -24,7 +24,7 @@ from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
 from pellucid.analyse.claims import NOT_CHECKED
 from pellucid.analyse.credentials import Credentials
-from pellucid.analyse.evidence import Declared, declaration, evidence_in
+from pellucid.analyse.evidence import Declared, declaration, evidence_in, marks_in
 from pellucid.analyse.facts import image_facts, plain_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
@@ -54,8 +54,8 @@ NO_PART = "this bundle has no such part"
 
 # Generous beside what a part takes (docs/adr/0005-batching.md): they are there for the day on which something hangs.
 TIME_LIMITS_S: Mapping[str, float] = {
-    "facts": 5, "claims": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5, "safety": 10,
-    "moderation": 5,
+    "facts": 5, "claims": 5, "marks": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5,
+    "safety": 10, "moderation": 5,
 }  # fmt: skip
 
 
@@ -133,11 +133,12 @@ class Analyser:
         asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
         claims = parts.start("claims", lambda: evidence_in(data, picture.format, self.credentials))
+        marks = parts.start("marks", lambda: marks_in(picture))
         safety = parts.start("safety", lambda: self.bundle.safety(_raw(asked.whole))) if self.bundle.heads.safety else None
         seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
-        evidence = [*declaration(declared), *(parts.finish(claims) or [])]
+        evidence = [*declaration(declared), *(parts.finish(claims) or []), *(parts.finish(marks) or [])]
         judged = parts.finish(inference)
         decided = verdict.decide(judged, evidence)
         domain, unsafe = seen.domain if seen else None, parts.finish(safety)

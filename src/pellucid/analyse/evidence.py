@@ -1,12 +1,15 @@
-"""Everything a file and its uploader say of a picture, apart from the pixels: declaration, claims, signed records."""
+"""Everything said of a picture by its uploader, by its file, and by marks in its pixels: declaration, claims, signed records."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pellucid.analyse.claims import read_claims
+from pellucid.analyse.claims import read_claims, shown
 from pellucid.analyse.credentials import SOURCE, Credentials
+from pellucid.analyse.stealth import stealth_claims
 from pellucid.analyse.verdict import DECLARED
+from pellucid.analyse.watermark import watermarks_in
+from pellucid.base.pixels import Picture
 from pellucid.records.report import Evidence
 
 Declared = Literal["none", "edited", "generated"]
@@ -19,6 +22,11 @@ def evidence_in(data: bytes, picture_format: str, credentials: Credentials | Non
         return found
     checked = credentials.read(data, picture_format)
     return [*checked, *(claim for claim in found if claim.source != SOURCE)] if checked else found
+
+
+def marks_in(picture: Picture) -> list[Evidence]:
+    """Claims that generators write into the pixels: hidden parameters and open watermarks."""
+    return [*map(shown, stealth_claims(picture)), *watermarks_in(picture.image)]
 
 
 def declaration(declared: Declared | None) -> list[Evidence]:

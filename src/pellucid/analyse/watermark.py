@@ -3,7 +3,7 @@
 Its encoder (Wang, 2021, MIT) takes the chroma plane U, halves it by a Haar wavelet, and in every block of 4 x 4 values moves the
 largest but the first so that it lies in the upper or lower half of a step of 36: one bit a block, the message again and again.
 
-    picture → U → Haar → blocks → bits ─ one column a place in the message ─ places that should be 1 against those that should be 0
+    picture → U → Haar → blocks → bits ─ a column a place in the message ─ places that should be 1 against those of 0
 
 The library's own decoder takes a majority at every place, and where a picture's chroma is smooth that loses bits even of a
 clean file. Here all places are judged at once by a t-test, which the message must win by far (docs/claims.md has the figures).
@@ -28,7 +28,7 @@ BLOCK_SIDE_PX = 2 * BLOCK
 # The encoder refuses less, and this much tells a message for sure: 1 Mpx of the picture's top.
 MIN_PIXELS, MAX_BLOCKS = 256 * 256, 1 << 14
 # Standard errors between ones and zeros. docs/claims.md: the most that any real picture reached, and what marked ones do.
-ENOUGH = 12.0
+ENOUGH = 10.0
 _LEAST_VARIANCE = 1e-4
 
 
