@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Deriver:
-    """Safe to use from several threads. Without `signer` derivatives are unsigned and say so; marks of AI are kept all the same."""
+    """Safe to use from several threads. Without `signer` derivatives are unsigned and say so; marks of AI are kept."""
 
     credentials: Credentials
     signer: Signer | None = None

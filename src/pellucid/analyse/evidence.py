@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pellucid.analyse.claims import read_claims, shown
@@ -18,10 +19,16 @@ Declared = Literal["none", "edited", "generated"]
 def evidence_in(data: bytes, picture_format: str, credentials: Credentials | None) -> list[Evidence]:
     """Claims and records of the file. The bytes of a manifest are parsed only where the file shows one."""
     found = read_claims(data, picture_format)
-    if credentials is None or not any(claim.source == SOURCE for claim in found):
-        return found
-    checked = credentials.read(data, picture_format)
-    return [*checked, *(claim for claim in found if claim.source != SOURCE)] if checked else found
+    return with_records(found, credentials.read(data, picture_format) if credentials and shows_manifest(found) else [])
+
+
+def shows_manifest(claims: Sequence[Evidence]) -> bool:
+    return any(claim.source == SOURCE for claim in claims)
+
+
+def with_records(claims: Sequence[Evidence], checked: Sequence[Evidence]) -> list[Evidence]:
+    """The claims with what checking the manifest found, if it was, in place of "a manifest is there"."""
+    return [*checked, *(claim for claim in claims if not checked or claim.source != SOURCE)]
 
 
 def marks_in(picture: Picture) -> list[Evidence]:
