@@ -96,9 +96,8 @@ def signed(
     if laid_in:
         actions = [*actions, {"action": "c2pa.placed", "parameters": {"ingredientIds": ["part"]}}]
     assertion = {"label": "c2pa.actions.v2", "data": {"actions": actions}}
-    builder = c2pa.Builder(
-        {"claim_generator_info": [{"name": "tests", "version": "1"}], "assertions": [assertion, *assertions]}, _context(anchors)
-    )
+    definition = {"claim_generator_info": [{"name": "tests", "version": "1"}], "assertions": [assertion, *assertions]}
+    builder = c2pa.Builder(definition, _context(anchors))
     mime_type = MIME_TYPES[file_format]
     for label, relationship, data in ((PARENT, "parentOf", parent), ("part", "componentOf", laid_in)):
         if data:

@@ -28,7 +28,8 @@ from tests.tiny_bundle import THRESHOLDS, make_tiny_bundle
 
 NEAR = Thresholds(**THRESHOLDS.model_dump() | {"near_below": 50.0, "near_above": 50.0})
 PARTS = {
-    "decode", "views", "encode", "encode_whole", "facts", "claims", "marks", "safety", "inference", "caption", "tags", "moderation",
+    "decode", "views", "encode", "encode_whole", "facts", "claims", "marks", "safety", "inference", "caption", "tags",
+    "moderation",
 }  # fmt: skip
 
 
