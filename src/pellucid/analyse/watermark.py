@@ -68,7 +68,7 @@ def block_bits(image: Image.Image) -> Bits:
     chroma = _chroma(np.asarray(image.crop((0, 0, across * BLOCK_SIDE_PX, down * BLOCK_SIDE_PX))))
     halved = (chroma[0::2, 0::2] + chroma[0::2, 1::2] + chroma[1::2, 0::2] + chroma[1::2, 1::2]) / 2
     blocks = halved.reshape(down, BLOCK, across, BLOCK).transpose(0, 2, 1, 3).reshape(down * across, BLOCK * BLOCK)
-    return (blocks[:, 1:].max(axis=1) % STEP > STEP / 2).astype(np.uint8)
+    return np.asarray(blocks[:, 1:].max(axis=1) % STEP > STEP / 2, dtype=np.uint8)
 
 
 def agreement(bits: Bits, message: Bits) -> float:
