@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,13 +86,18 @@ def edited(source_type: str) -> Action:
 
 
 def signed(
-    signer: Signer, actions: list[Action], file_format: str = "JPEG", parent: bytes | None = None, laid_in: bytes | None = None
-) -> bytes:
-    """A picture with a manifest of `actions`, on what it was made from and what was laid into it."""
+    signer: Signer, actions: list[Action], file_format: str = "JPEG", parent: bytes | None = None, laid_in: bytes | None = None,
+    assertions: Sequence[Action] = (), anchors: bytes | None = None,
+) -> bytes:  # fmt: skip
+    """A picture with a manifest of `actions` and other `assertions`, on what it was made from and what was laid into it.
+
+    The signer checks what he takes over by `anchors`, if he has any, and writes down what he finds.
+    """
     if laid_in:
         actions = [*actions, {"action": "c2pa.placed", "parameters": {"ingredientIds": ["part"]}}]
     assertion = {"label": "c2pa.actions.v2", "data": {"actions": actions}}
-    builder = c2pa.Builder({"claim_generator_info": [{"name": "tests", "version": "1"}], "assertions": [assertion]})
+    definition = {"claim_generator_info": [{"name": "tests", "version": "1"}], "assertions": [assertion, *assertions]}
+    builder = c2pa.Builder(definition, _context(anchors))
     mime_type = MIME_TYPES[file_format]
     for label, relationship, data in ((PARENT, "parentOf", parent), ("part", "componentOf", laid_in)):
         if data:
@@ -109,6 +115,13 @@ def signed_by_one_who_has_expired(authority: Authority, actions: list[Action]) -
     data = signed(authority.signer("Expired", timedelta(seconds=lasts_s)), actions)
     time.sleep(lasts_s + 1)
     return data
+
+
+def _context(anchors: bytes | None) -> c2pa.Context | None:
+    if anchors is None:
+        return None
+    trust = {"trust": {"trust_anchors": anchors.decode()}, "verify": {"verify_trust": True}}
+    return c2pa.Context(c2pa.Settings.from_dict({"version": 1, **trust}))
 
 
 def _name(name: str) -> x509.Name:

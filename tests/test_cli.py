@@ -18,6 +18,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from pellucid.analyse.claims import read_claims
 from pellucid.cli import app, main
 from pellucid.records.report import Report
 from tests.pictures import jpeg, png
@@ -206,3 +207,21 @@ def _commands() -> Iterator[list[str]]:
 def _help(*words: str) -> str:
     result = CliRunner().invoke(app, [*words, "--help"], prog_name="pellucid", env=PLAIN)
     return "\n".join(line.rstrip() for line in result.output.strip().splitlines()) + "\n"
+
+
+def test_a_derivative_is_written_and_said_to_be_unsigned_without_a_key(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "small.webp"
+    words = ("derive", str(pictures / "b.png"), "--size", "64", "--format", "webp", "--label", "edited", "--out", str(out))
+    assert run(*words, monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == f"{out}: WEBP, 64 x 48, edited, unsigned; no signing key is set\n"
+    assert read_claims(out.read_bytes(), "WEBP")[0].says == "edited"
+
+
+def test_a_key_without_certificates_is_a_wrong_setting(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PELLUCID_SIGNING_KEY", str(tmp_path / "site.key"))
+    assert run("derive", str(pictures / "b.png"), "--out", str(tmp_path / "x.png"), monkeypatch=monkeypatch) == 2
+    assert "belong together" in capsys.readouterr().err

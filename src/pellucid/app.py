@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from pellucid.base.errors import ConfigError
+from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
 from pellucid.records.retention import load_retention
-from pellucid.serve import analyses, health, keys, models, openapi, problems, webhooks
+from pellucid.serve import analyses, derivatives, health, keys, models, openapi, problems, webhooks
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
@@ -27,6 +28,7 @@ from pellucid.store.keys import any_key_made
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
+    from pellucid.analyse.derive import Deriver
     from pellucid.analyse.described import Describer
 
 
@@ -41,7 +43,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    for part in (health,) if settings.role == "worker" else (openapi, analyses, models, webhooks, keys, health):
+    for part in (health,) if settings.role == "worker" else (openapi, analyses, derivatives, models, webhooks, keys, health):
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
@@ -113,11 +115,34 @@ def open_describer(settings: Settings) -> Describer:
     return Describer(settings.describer_model, endpoint, prompts, settings.describer_timeout_s, settings.describer_max_side)
 
 
+def open_deriver(settings: Settings) -> Deriver:
+    """What makes derivatives; the signing key is tried out. Raises `ConfigError`."""
+    from pellucid.analyse.credentials import Credentials
+    from pellucid.analyse.derive import Deriver
+    from pellucid.analyse.signer import Signer
+
+    credentials = Credentials(settings.trust_list or shipped("trust"))
+    if settings.signing_key is None or settings.signing_certificates is None:
+        if settings.signing_key or settings.signing_certificates:
+            raise ConfigError("PELLUCID_SIGNING_KEY and PELLUCID_SIGNING_CERTIFICATES belong together; set both or none")
+        return Deriver(credentials, None, settings.limits, settings.propagator)
+    signer = Signer.read(settings.signing_certificates, settings.signing_key, settings.signing_timestamps)
+    try:
+        replace(signer, timestamps=None).try_out(credentials.context())
+    except SigningFailed as error:
+        raise ConfigError(f"the key of PELLUCID_SIGNING_KEY cannot sign: {error.detail}") from error
+    return Deriver(credentials, signer, settings.limits, settings.propagator)
+
+
 def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[], Engine]:
-    if analyser is None:
-        return lambda: open_engine(settings, lambda size, _: metrics.batch_size.observe(size))
-    engine = analyser if isinstance(analyser, Engine) else Engine(analyser)
-    return lambda: engine
+    def open_all() -> Engine:
+        if analyser is None:
+            engine = open_engine(settings, lambda size, _: metrics.batch_size.observe(size))
+        else:
+            engine = analyser if isinstance(analyser, Engine) else Engine(analyser)
+        return replace(engine, derive=open_deriver(settings).derive)
+
+    return open_all
 
 
 def _worker_of(settings: Settings) -> Callable[[Service], Worker]:

@@ -118,6 +118,33 @@ def analyse(
 
 
 @app.command()
+def derive(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A picture.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the derivative is written.")],
+    size: Annotated[int | None, typer.Option(min=16, help="Longest side in pixels; a smaller picture is not enlarged.")] = None,
+    to: Annotated[
+        Literal["jpeg", "png", "webp", "avif"] | None,
+        typer.Option("--format", help="The original's if not given."),
+    ] = None,
+    label: Annotated[
+        Literal["none", "edited", "generated"], typer.Option(help="What the site says of it, beside the marks it carries.")
+    ] = "none",
+) -> None:
+    """Make a picture to publish: provenance kept and signed, EXIF and places left out."""
+    from pellucid.app import open_deriver
+    from pellucid.base.files import write_atomically
+    from pellucid.base.settings import read_settings
+    from pellucid.records.derivative import FORMATS, Label, Wanted
+    from pellucid.serve.files import read_picture
+
+    settings = read_settings()
+    wanted, said = Wanted(size, FORMATS[to] if to else None), None if label == "none" else Label(label)
+    made = open_deriver(settings).derive(read_picture(str(path), settings.max_body_bytes), wanted, said)
+    write_atomically(out, made.data)
+    typer.echo(f"{out}: {made.format}, {made.width} x {made.height}, {made.says or 'no label'}, {made.credentials}")
+
+
+@app.command()
 def ingest(recipe: RecipeArgument, root: Roots = None, out: Out = Path("runs")) -> None:
     """Read labelled folders and manifests into a dataset; refuses one whose file facts give the label away."""
     _run_stage("ingest", recipe, root, out)

@@ -6,12 +6,14 @@ The pixels of all are one drawn scene in which the (stand-in) detector finds not
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 from pellucid.analyse.evidence import Declared
+from tests.marks import SAMPLED, hidden, watermarked
 from tests.pictures import XMP_HEADER, camera_exif, exif, jpeg, jpeg_with, png, png_with, saved, scene, text_chunk, webp_with, xmp
 from tests.signing import TYPES, Authority, created, edited, opened, signed, signed_by_one_who_has_expired
 
@@ -83,8 +85,16 @@ def _signed() -> Iterator[Crafted]:
     yield Crafted("appended bytes after a trusted record", made + b"thirteen more", "JPEG", *NOTHING)
     yield Crafted("appended bytes after a trusted capture", taken + b"thirteen more", "JPEG", *NOTHING)
     yield Crafted("pixels changed under a trusted capture", _changed(taken), "JPEG", *NOTHING)
-    yield Crafted("manifest of one picture in another", _moved(made), "JPEG", *NOTHING)
-    yield Crafted("damaged manifest", _damaged(made), "JPEG", *NOTHING)
+    yield Crafted("manifest of one picture in another", moved(made), "JPEG", *NOTHING)
+    yield Crafted("damaged manifest", damaged(made), "JPEG", *NOTHING)
+    resized = opened({"action": "c2pa.resized"})
+    anchors = root.pem
+    yield Crafted("trusted, on a capture checked then", signed(tool, resized, parent=taken, anchors=anchors), "JPEG", *CAPTURED)
+    for name, other in (("capture", taken), ("AI picture", made)):
+        laundered = signed(tool, resized, parent=moved(other), anchors=anchors)
+        yield Crafted(f"trusted, on the moved manifest of a {name}", laundered, "JPEG", *NOTHING)
+    hearsay = signed(tool, resized, parent=signed(stranger, created(AI)), anchors=anchors)
+    yield Crafted("trusted, on a stranger's AI", hearsay, "JPEG", *CLAIMED)
 
 
 def _marked() -> Iterator[Crafted]:
@@ -94,6 +104,9 @@ def _marked() -> Iterator[Crafted]:
     yield Crafted("InvokeAI", png_with(text_chunk("invokeai_metadata", '{"positive_prompt": "a dog"}')), "PNG", *CLAIMED)
     yield Crafted("NovelAI", png_with(text_chunk("Software", "NovelAI"), text_chunk("Source", "NovelAI Diffusion V4 37442FCA")),
                   "PNG", *CLAIMED)  # fmt: skip
+    yield Crafted("NovelAI, stealth alpha", hidden(b"stealth_pngcomp", gzip.compress(SAMPLED.encode())), "PNG", *CLAIMED)
+    yield Crafted("Stable Diffusion 2 watermark", watermarked("Stable Diffusion 2"), "WEBP", *CLAIMED)
+    yield Crafted("Stable Diffusion XL watermark", watermarked("Stable Diffusion XL"), "WEBP", *CLAIMED)
     yield Crafted("XMP source type, AI", _xmp(Iptc4xmpExt__DigitalSourceType=TYPES + AI), "JPEG", *CLAIMED)
     yield Crafted("XMP source type, part AI", _xmp(Iptc4xmpExt__DigitalSourceType=TYPES + PART), "JPEG", *PARTLY)
     yield Crafted("XMP source type in WebP", webp_with(xmp(Iptc4xmpExt__DigitalSourceType=TYPES + AI)), "WEBP", *CLAIMED)
@@ -155,7 +168,7 @@ def _changed(data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def _moved(data: bytes) -> bytes:
+def moved(data: bytes) -> bytes:
     """The manifest of `data` in front of another picture's segments."""
     start = data.index(b"\xff\xeb")
     end = start
@@ -165,6 +178,7 @@ def _moved(data: bytes) -> bytes:
     return other[:2] + data[start:end] + other[2:]
 
 
-def _damaged(data: bytes) -> bytes:
+def damaged(data: bytes) -> bytes:
+    """Eight bytes of the manifest wiped out."""
     at = data.index(b"c2pa.actions") + 40
     return data[:at] + bytes(8) + data[at + 8 :]

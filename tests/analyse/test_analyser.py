@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +13,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.analyse.analyser import Analyser, AnalyserSettings
+from pellucid.analyse.analyser import READERS, Analyser, AnalyserSettings
+from pellucid.analyse.credentials import Credentials
 from pellucid.analyse.moderation import Policy
 from pellucid.base.errors import NotAnImage, Unavailable
 from pellucid.records.bundle import Thresholds
-from pellucid.records.report import Missing, Report
+from pellucid.records.report import Evidence, Missing, Report
 from pellucid.runtime.bundle import LoadedBundle
 from pellucid.runtime.caption import Captioner
 from pellucid.runtime.session import Session, Tensors
 from tests.pictures import ACCEPTED, jpeg, png, png_with, saved, scene, text_chunk
+from tests.signing import Authority, created, signed
 from tests.tiny_bundle import THRESHOLDS, make_tiny_bundle
 
 NEAR = Thresholds(**THRESHOLDS.model_dump() | {"near_below": 50.0, "near_above": 50.0})
-PARTS = {"decode", "views", "encode", "encode_whole", "facts", "claims", "safety", "inference", "caption", "tags", "moderation"}
+PARTS = {
+    "decode", "views", "encode", "encode_whole", "facts", "claims", "marks", "safety", "inference", "caption", "tags",
+    "moderation",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +224,36 @@ def test_a_part_that_is_late_is_missing_and_the_rest_is_answered(bundle: LoadedB
     report = started(late, time_limits_s=limits_s).analyse(jpeg()).report
     assert reasons(report) == {"tags": "took longer than the 0.05 s it is allowed"}
     assert report.inference is not None
+
+
+class HangingCredentials(Credentials):
+    """A reader that does not come back until it is told to."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def read(self, data: bytes, picture_format: str) -> list[Evidence]:
+        self.released.wait(30)
+        return []
+
+
+def test_a_reader_of_manifests_that_hangs_is_left_behind_and_the_claims_are_answered(
+    bundle: LoadedBundle, policy: Policy
+) -> None:
+    limits_s = AnalyserSettings().time_limits_s | {"credentials": 0.05}  # type: ignore[operator]
+    hanging = HangingCredentials()
+    analyser = Analyser(bundle, policy, AnalyserSettings(workers=1, time_limits_s=limits_s), credentials=hanging)
+    data = signed(Authority("Root").signer(), created("trainedAlgorithmicMedia"))
+    # More than there are threads for reading: those who come after wait no longer than their own limit.
+    reports = [analyser.analyse(data).report for _ in range(READERS + 1)]
+    plain = analyser.analyse(jpeg()).report
+    hanging.released.set()
+    analyser.close()
+    for report in reports:
+        assert reasons(report) == {"credentials": "took longer than the 0.05 s it is allowed"}
+        assert [(piece.source, piece.state) for piece in report.evidence] == [("c2pa", "unchecked")]
+        assert report.inference is not None
+    assert reasons(plain) == {}
 
 
 def test_without_the_encoder_the_file_is_still_answered_and_nothing_accused(

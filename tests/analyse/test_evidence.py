@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pellucid.analyse.credentials import Credentials
-from pellucid.analyse.evidence import declaration, evidence_in
+from pellucid.analyse.credentials import MOST_BOXES, Credentials
+from pellucid.analyse.evidence import declaration, evidence_in, marks_in
 from pellucid.analyse.verdict import decide
 from pellucid.base.errors import ConfigError
+from pellucid.base.pixels import decode
 from pellucid.base.settings import shipped
 from pellucid.records.report import Budget, Evidence, Inference, Verdict
 from tests.analyse.crafted import AI, CAMERA, Crafted, authorities, crafted
@@ -22,7 +24,7 @@ from tests.pictures import XMP_HEADER, jpeg, jpeg_with, xmp
 from tests.signing import created, opened, signed
 
 # How many rows the table of `crafted()` has; it is not made while tests are collected, since signing takes seconds.
-CRAFTED = 57
+CRAFTED = 64
 NOTHING_FOUND = Inference(
     probability=0.01, slice="photo/small", threshold=0.2, budget=Budget(accused_per_10000=100, upper=130, measured_on=1000)
 )
@@ -41,7 +43,8 @@ def credentials(trust_list: Path) -> Credentials:
 
 
 def verdict_on(one: Crafted, credentials: Credentials) -> Verdict:
-    return decide(NOTHING_FOUND, [*declaration(one.declared), *evidence_in(one.data, one.file_format, credentials)])
+    said = evidence_in(one.data, one.file_format, credentials)
+    return decide(NOTHING_FOUND, [*declaration(one.declared), *said, *marks_in(decode(one.data))])
 
 
 @pytest.mark.parametrize("number", range(CRAFTED))
@@ -148,6 +151,17 @@ def test_a_mutated_file_never_fails_and_with_other_pixels_is_never_trusted(crede
     # Behind the manifest everything is hashed; inside it there is padding that means nothing.
     if at > whole.rindex(b"\xff\xda"):
         assert all(piece.state != "trusted" for piece in found)
+
+
+def test_a_manifest_of_too_many_parts_is_not_read(credentials: Credentials) -> None:
+    boxes = b"JP\0\1\0\0\0\1c2pa" + b"\0\0\0\x19jumd" * 7000
+    data = jpeg_with(*[(0xEB, boxes[:65_000])])
+    assert data.count(b"jumd") > MOST_BOXES
+    before = time.thread_time()
+    (record,) = evidence_in(data, "JPEG", credentials)
+    assert time.thread_time() - before < 0.05
+    assert (record.kind, record.state) == ("record", "invalid")
+    assert "not read: the manifest has 7000 parts" in str(record.detail)
 
 
 def _one_signed(kept: dict[str, bytes] = {}) -> bytes:  # noqa: B006

@@ -152,3 +152,12 @@ def test_models_lists_what_is_loaded(make_app: MakeApp) -> None:
     app: FastAPI = make_app(Engine(FakeAnalyser()))
     with TestClient(app) as client:
         assert client.get("/v1/models").json() == {"models": []}
+
+
+def test_the_uploaders_declaration_is_kept_in_the_report_and_beside_it(make_app: MakeApp) -> None:
+    app = make_app()
+    with TestClient(app) as client:
+        sent = client.post("/v1/analyses", files={"file": ("a.png", png())}, data={"declared_ai": "edited"}).json()
+        stored = client.get(f"/v1/analyses/{sent['id']}").json()
+        assert [(piece["source"], piece["says"]) for piece in stored["evidence"]] == [("uploader", "edited")]
+        assert app.state.service.store.standing(sent["id"]).declared == "edited"

@@ -2,7 +2,7 @@
 
     bytes → decode → views → encoder (batched over pictures) ─┬→ domain → detector, re-encodings → inference ─→ verdict
                  │                                            ├→ caption
-                 ├→ facts, claims                             └→ tags ─┬→ moderation
+                 ├→ facts, claims, records, marks             └→ tags ─┬→ moderation
                  └→ safety ────────────────────────────────────────────┘
 
 Everything after the encoder runs picture by picture, so an answer does not depend on who else asks at the time.
@@ -23,9 +23,9 @@ from PIL import Image
 
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
-from pellucid.analyse.claims import NOT_CHECKED
+from pellucid.analyse.claims import NOT_CHECKED, read_claims
 from pellucid.analyse.credentials import Credentials
-from pellucid.analyse.evidence import Declared, declaration, evidence_in
+from pellucid.analyse.evidence import Declared, declaration, marks_in, shows_manifest, with_records
 from pellucid.analyse.facts import image_facts, plain_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
@@ -37,6 +37,7 @@ from pellucid.base.pixels import Limits, Picture, claimed_pixels, decode
 from pellucid.base.room import Room
 from pellucid.records.report import (
     Caption,
+    Evidence,
     Inference,
     Missing,
     Model,
@@ -53,12 +54,13 @@ from pellucid.runtime.views import caption_view, detection_view, to_tensor
 
 Floats = NDArray[np.float32]
 TagAnswer = tuple[list[Tag], dict[str, float]]
+READERS = 2
 NO_PART = "this bundle has no such part"
 
 # Generous beside what a part takes (docs/adr/0005-batching.md): they are there for the day on which something hangs.
 TIME_LIMITS_S: Mapping[str, float] = {
-    "facts": 5, "claims": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5, "safety": 10,
-    "moderation": 5,
+    "facts": 5, "credentials": 5, "marks": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5,
+    "safety": 10, "moderation": 5,
 }  # fmt: skip
 
 
@@ -123,6 +125,8 @@ class Analyser:
         self._captions = self.settings.captions and bundle.heads.caption is not None
         self._room = Room(self.settings.max_open_pixels)
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
+        # Manifests are read by a library that cannot be stopped: should it hang, it hangs here and nothing else waits.
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._encoder: Batcher[Floats, Tensors] = Batcher(
             self._encode, self.settings.max_batch, self.settings.batch_wait_ms, self.settings.streams, observe=observe
         )
@@ -130,6 +134,7 @@ class Analyser:
     def close(self) -> None:
         self._encoder.close()
         self._pool.shutdown(cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
         """Raises `ImageError` where `data` is no picture, `Unavailable` where too much waits."""
@@ -149,12 +154,15 @@ class Analyser:
         picture = decoded or parts.here("decode", lambda: decode(data, self.settings.limits))
         asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
-        claims = parts.start("claims", lambda: evidence_in(data, picture.format, self.credentials))
+        claims = parts.here("claims", lambda: read_claims(data, picture.format))
+        records = self._start_records(parts, data, picture.format, claims)
+        marks = parts.start("marks", lambda: marks_in(picture))
         safety = parts.start("safety", lambda: self.bundle.safety(_raw(asked.whole))) if self.bundle.heads.safety else None
         seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
-        evidence = [*declaration(declared), *(parts.finish(claims) or [])]
+        said = with_records(claims, parts.finish(records) or [])
+        evidence = [*declaration(declared), *said, *(parts.finish(marks) or [])]
         judged = parts.finish(inference)
         decided = verdict.decide(judged, evidence)
         domain, unsafe = seen.domain if seen else None, parts.finish(safety)
@@ -174,6 +182,14 @@ class Analyser:
         """PNG of the judged square, tinted where the score leans on it. Raises `ImageError`, `Unavailable`."""
         with self.room(data):
             return heatmap_png(decode(data, self.settings.limits).image, self.bundle.head.views, self._logits)
+
+    def _start_records(
+        self, parts: Parts, data: bytes, picture_format: str, claims: list[Evidence]
+    ) -> Started[list[Evidence]] | None:
+        credentials = self.credentials
+        if credentials is None or not shows_manifest(claims):
+            return None
+        return parts.start("credentials", lambda: credentials.read(data, picture_format), self._readers)
 
     def _ask_encoder(self, parts: Parts, picture: Picture) -> _Asked:
         views = self.bundle.head.views

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 NOT_CHECKED: tuple[str, ...] = (
     "SynthID and other proprietary watermarks: they cannot be read outside their makers' services",
-    "open pixel watermarks (invisible-watermark, stealth data in alpha)",
+    "watermarks of other open methods (TrustMark, Stable Signature, Tree-Ring and their like)",
     "credentials held elsewhere (remote manifests, revocation, fingerprint look-ups): nothing is fetched",
 )
 
@@ -48,12 +48,17 @@ _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 def read_claims(data: bytes, picture_format: str) -> list[Evidence]:
     """The claims in `data`, a file of PIL's `picture_format`, in the file's order, each once; never raises, opens no address."""
+    return [shown(claim) for claim in claims_in(data, picture_format)]
+
+
+def claims_in(data: bytes, picture_format: str) -> list[Claim]:
+    """The same with the whole of what each field holds."""
     walk = {"JPEG": _jpeg, "MPO": _jpeg, "PNG": _png, "WEBP": _webp}.get(picture_format, _by_scanning)
-    claims = dict.fromkeys(islice(walk(data), MAX_CLAIMS))
-    return [_evidence(claim) for claim in claims]
+    return list(dict.fromkeys(islice(walk(data), MAX_CLAIMS)))
 
 
-def _evidence(claim: Claim) -> Evidence:
+def shown(claim: Claim) -> Evidence:
+    """As a report shows it."""
     return Evidence(kind="claim", source=claim.source, says=claim.says, state=claim.state, detail=_excerpt(claim.detail) or None)
 
 

@@ -89,6 +89,11 @@ def of_aigc(source: str, text: str) -> Iterator[Claim]:
         yield Claim(source, _AIGC_SAYS[label[1]], text)
 
 
+def is_aigc(text: str) -> bool:
+    """Whether a claim's text is such a label and nothing else."""
+    return text.lstrip().startswith("{") and _AIGC_LABEL.search(text[:MAX_HEAD]) is not None
+
+
 def of_credit(source: str, text: str) -> Iterator[Claim]:
     """Google's own credit lines, whole."""
     if says := _CREDITS.get(text.strip().lower()):

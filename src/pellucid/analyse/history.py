@@ -1,13 +1,16 @@
 """What a chain of C2PA manifests tells about the making of a picture (C2PA 2.2, sections 18.15 and 18.18).
 
 A manifest lists actions ("created", "opened", "edited"), some with a digital source type, and ingredients with manifests of
-their own: the picture it came from (`parentOf`) and pictures laid into it. AI counts wherever it stands in the chain; a capture
-counts only if every manifest on the way is trusted, since whoever signs last vouches for his own steps only.
+their own: the picture it came from (`parentOf`) and pictures laid into it. Whoever signs last vouches for his own steps only:
+
+- of manifests by signers on the trust list, AI counts wherever it stands; a capture counts only if the whole chain is theirs;
+- what only manifests of others say is hearsay: worth what an unsigned mark is worth;
+- a manifest that did not fit its picture when it was taken over says nothing (it may have been moved there).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,21 +23,34 @@ UNKNOWN = "has_manifest"
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Labels of manifests: whose signer is trusted, and which were found not to fit what they were on."""
+
+    trusted: frozenset[str]
+    faulty: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class History:
-    """`says` as a claim does, and by whom: signers, the newest first."""
+    """`says` as a claim does; what `hearsay` adds, if anything; and by whom: signers, the newest first."""
 
     says: str
+    hearsay: str | None
     signers: tuple[str, ...]
 
 
-def history_of(store: Json, trusted: frozenset[str]) -> History:
-    """Of the active manifest of a reader's `store`; `trusted` are labels of manifests whose signer is trusted."""
-    manifests = store.get("manifests") or {}
-    chain = list(_chain(manifests, store.get("active_manifest"), set()))
-    says = _says(manifests, store.get("active_manifest"), 0)
-    if says == "captured" and not trusted.issuperset(label for label, _ in chain):
+def history_of(store: Json, standing: Standing) -> History:
+    """Of the active manifest of a reader's `store`. Where that one itself is not trusted, all that is intact is its say."""
+    manifests, active = store.get("manifests") or {}, store.get("active_manifest")
+    chain = list(_chain(manifests, active, set()))
+    labels = {label for label, _ in chain}
+    intact = {label for label in labels if label == active or label not in standing.faulty}
+    everything = _says(manifests, active, intact, 0)
+    says = _says(manifests, active, intact & standing.trusted, 0) if active in standing.trusted else everything
+    if says == "captured" and not standing.trusted.issuperset(labels):
         says = UNKNOWN
-    return History(says, tuple(dict.fromkeys(_signer(manifest) for _, manifest in chain)))
+    hearsay = everything if everything != says and everything in ("generated", "edited") else None
+    return History(says, hearsay, tuple(dict.fromkeys(_signer(manifest) for _, manifest in chain)))
 
 
 def _chain(manifests: Json, label: Any, seen: set[str]) -> Iterator[tuple[str, Json]]:
@@ -48,13 +64,14 @@ def _chain(manifests: Json, label: Any, seen: set[str]) -> Iterator[tuple[str, J
         yield from _chain(manifests, ingredient.get("active_manifest"), seen)
 
 
-def _says(manifests: Json, label: Any, depth: int) -> str:
-    manifest = manifests.get(label) if isinstance(label, str) else None
+def _says(manifests: Json, label: Any, heard: Collection[str], depth: int) -> str:
+    """What the manifest tells if only those that are `heard` count."""
+    manifest = manifests.get(label) if isinstance(label, str) and label in heard else None
     if manifest is None or depth >= MOST_MANIFESTS:
         return UNKNOWN
     begun, added = UNKNOWN, set()
     for ingredient in manifest.get("ingredients") or ():
-        of_ingredient = _says(manifests, ingredient.get("active_manifest"), depth + 1)
+        of_ingredient = _says(manifests, ingredient.get("active_manifest"), heard, depth + 1)
         if ingredient.get("relationship") == "parentOf":
             begun = of_ingredient
         else:

@@ -44,9 +44,9 @@ class Parts:
         self.timing_ms[name] = _ms_since(begun)
         return result
 
-    def start(self, name: str, work: Callable[[], T | Missing]) -> Started[T]:
-        """Run in the pool; the part may return a `Missing` of its own."""
-        return Started(name, self.pool.submit(lambda: self.here(name, work)), time.perf_counter())
+    def start(self, name: str, work: Callable[[], T | Missing], pool: Executor | None = None) -> Started[T]:
+        """Run in the pool, or in one of its own where it could hang; the part may return a `Missing`."""
+        return Started(name, (pool or self.pool).submit(lambda: self.here(name, work)), time.perf_counter())
 
     def finish(self, started: Started[T] | None) -> T | None:
         """The part's answer, or None with the reason among `missing`."""

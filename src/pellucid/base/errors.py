@@ -14,6 +14,7 @@
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
+    ├── SigningFailed         the site's key is set and cannot sign
     ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
     ├── BundleError           a bundle is damaged, unlicensed or of an unknown schema
     ├── DataError             a dataset, feature folder or checkpoint is damaged or refused
@@ -215,6 +216,11 @@ class DescriberError(PellucidError):
     code = "describer-failed"
     status = 502
     title = "The describer did not answer as asked"
+
+
+class SigningFailed(PellucidError):
+    code = "signing-failed"
+    title = "The derivative cannot be signed"
 
 
 class ConfigError(PellucidError):

@@ -46,13 +46,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: `image` is 8-bit RGB as a viewer would show it; width and height are those of `image`."""
+    """A decoded picture: `image` is 8-bit RGB as a viewer would show it; width and height are those of `image`.
+
+    `alpha` is the transparency of a file with four channels, as stored: some programs write into its lowest bits.
+    """
 
     image: Image.Image
     sha256: str
     format: str
     bytes: int
     notes: tuple[str, ...]
+    alpha: Image.Image | None = None
 
     @property
     def width(self) -> int:
@@ -70,8 +74,8 @@ def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, in
     """
     limits = limits or Limits()
     picture_format = check(data, limits)
-    image, notes = _decode(data, picture_format, limits, ground)
-    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
+    image, alpha, notes = _decode(data, picture_format, limits, ground)
+    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes), alpha)
 
 
 def check(data: bytes, limits: Limits) -> str:
@@ -121,7 +125,9 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
         raise ImageTooSmall(f"the picture is {width} x {height}; at least {limits.min_side} pixels a side are needed")
 
 
-def _decode(data: bytes, picture_format: str, limits: Limits, ground: tuple[int, int, int]) -> tuple[Image.Image, list[str]]:
+def _decode(
+    data: bytes, picture_format: str, limits: Limits, ground: tuple[int, int, int]
+) -> tuple[Image.Image, Image.Image | None, list[str]]:
     """PIL does not say what its decoders raise on hostile bytes: here, and only here, every exception is the file's fault."""
     try:
         needed = essentials(data, picture_format)
@@ -131,7 +137,8 @@ def _decode(data: bytes, picture_format: str, limits: Limits, ground: tuple[int,
             opened.load()
             turn = needed.orientation if needed.orientation is not None else exif.orientation(opened.info.get("exif", b""))
             profile = needed.profile if needed.profile is not None else opened.info.get("icc_profile", b"")
-            return _to_rgb(opened, turn, profile, ground, notes), notes
+            alpha = opened.getchannel("A") if opened.mode == "RGBA" else None
+            return _to_rgb(opened, turn, profile, ground, notes), alpha, notes
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

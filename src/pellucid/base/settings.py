@@ -65,6 +65,16 @@ class Settings(BaseSettings):
     trust_list: Path | None = Field(
         None, description="PEM certificates, a file or a folder, of signers whose C2PA records decide; read again when changed."
     )
+    signing_key: Path | None = Field(
+        None, description="Private key (PEM, PKCS 8, no password) that signs derivatives; they are unsigned where not set."
+    )
+    signing_certificates: Path | None = Field(
+        None, description="Certificates (PEM) that vouch for the signing key, the site's own first, without the root."
+    )
+    signing_timestamps: str | None = Field(
+        None, description="Address (RFC 3161) that stamps signatures with the time, so that they outlive the certificate."
+    )
+    propagator: str = Field("", description="Name or code under which the site passes pictures on, in labels of GB 45438.")
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description=f"Keys with every scope, to begin with: separated by commas, each at least {KEY_LENGTH} characters.",

@@ -1,4 +1,5 @@
-"""What the routes need of the models: one that analyses, one that draws heat maps, and a list of what is loaded.
+"""What the routes need of the models: one that analyses, one that draws heat maps, one that makes
+derivatives, and a list of what is loaded.
 
 The routes know these shapes and nothing of sessions and bundles; `app.py` puts the real ones in.
 """
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from pellucid.records.derivative import Derivative, Label, Wanted
 from pellucid.records.report import Report
 
 Declared = Literal["none", "edited", "generated"]
@@ -66,4 +68,5 @@ class Engine:
     models: tuple[ModelInfo, ...] = ()
     heatmap: Callable[[bytes], bytes] | None = None
     bundle: str = "none"
+    derive: Callable[[bytes, Wanted, Label | None], Derivative] | None = None
     close: Callable[[], None] = lambda: None

@@ -75,12 +75,13 @@ def _files_of(folder: Path) -> list[str]:
 def _answer(source: str, analyser: Analyser, max_bytes: int) -> Answer:
     shown = os.fsencode(source).decode(errors="replace")
     try:
-        return Answer(shown, report=analyser.analyse(_read(source, max_bytes), shown).report)
+        return Answer(shown, report=analyser.analyse(read_picture(source, max_bytes), shown).report)
     except PellucidError as problem:
         return Answer(shown, problem=problem)
 
 
-def _read(source: str, max_bytes: int) -> bytes:
+def read_picture(source: str, max_bytes: int) -> bytes:
+    """Raises `NotFound` where the file cannot be read, `BodyTooLarge` where it is larger than that."""
     try:
         with Path(source).open("rb") as file:
             data = file.read(max_bytes + 1)
