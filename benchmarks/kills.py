@@ -89,8 +89,11 @@ class Nursery:
         self._living = int(self._process.stdout.readline())
 
     def kill(self) -> None:
+        """Returns once it is dead and its port is free."""
         if self._living is not None:
             os.kill(self._living, signal.SIGKILL)
+            while _lives(self._living):
+                time.sleep(0.01)
         self._living = None
 
     def close(self) -> None:
@@ -99,6 +102,14 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait(30)
         self._log.close()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def prove(site: Site, kills: int, seed: int) -> Finding:
