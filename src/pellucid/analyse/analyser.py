@@ -22,6 +22,7 @@ from PIL import Image
 
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
+from pellucid.analyse.analysis import Analysis as Analysis
 from pellucid.analyse.claims import NOT_CHECKED
 from pellucid.analyse.credentials import Credentials
 from pellucid.analyse.evidence import Declared, declaration, evidence_in
@@ -74,14 +75,6 @@ class AnalyserSettings:
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """The report, and the detection view's embedding [512] for search; None where the encoder did not answer."""
-
-    report: Report
-    embedding: Floats | None
-
-
-@dataclass(frozen=True)
 class _Asked:
     """The whole picture squashed, and the views that are with the encoder."""
 
@@ -112,7 +105,7 @@ class Analyser:
     ) -> None:  # fmt: skip
         """Without `credentials` a manifest in a file is noticed but not checked."""
         self.bundle, self.policy, self.settings, self.credentials = bundle, policy, settings or AnalyserSettings(), credentials
-        self._model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
+        self.model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
         self._captions = self.settings.captions and bundle.heads.caption is not None
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
         self._encoder: Batcher[Floats, Tensors] = Batcher(
@@ -150,7 +143,7 @@ class Analyser:
         report = Report(
             id=new_id(), created=created, source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
-            caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
+            caption=text, tags=chosen, moderation=moderation, model=self.model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),
         )  # fmt: skip
         return Analysis(report, seen.detect["embedding"].astype(np.float32) if seen else None)

@@ -19,14 +19,13 @@ from pellucid.analyse.analyser import Analyser, Analysis
 from pellucid.analyse.answers import Answer, read_answer
 from pellucid.analyse.evidence import Declared
 from pellucid.analyse.parts import Parts
-from pellucid.base.pixels import decode
+from pellucid.base.pixels import Picture, decode
 from pellucid.records.prompt import Prompt
-from pellucid.records.report import Missing, Moderation, Report
+from pellucid.records.report import MILDEST_FIRST, Missing, Moderation, Report
 from pellucid.runtime.reply import Reply
 
 JPEG_QUALITY = 90
 """Of the copy that the describer is sent."""
-MILDEST_FIRST = ("allow", "limit", "review", "block")
 
 
 class Asks(Protocol):
@@ -67,11 +66,13 @@ class DescribedAnalyser:
         self._analyser.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
+    ) -> Analysis:
         """As `Analyser.analyse`."""
         begun = time.perf_counter()
         parts = Parts(self._pool, self._limits_s)
-        picture = parts.here("decode", lambda: decode(data, self._analyser.settings.limits))
+        picture = parts.here("decode", lambda: decoded or decode(data, self._analyser.settings.limits))
         jpeg = parts.here("jpeg", lambda: jpeg_of(picture.image, self._describer.max_side))
         asked = [parts.start(prompt.part, partial(self._describer.answer, prompt, jpeg)) for prompt in self._describer.prompts]
         found = self._analyser.analyse(data, source, declared, picture)

@@ -4,9 +4,13 @@
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
     │   ├── InvalidParameter, MethodNotAllowed, Unauthorized
+    │   ├── BadExchange       a file of hashes for a bank
+    │   ├── FetchError        a picture given by its address
+    │   │   └── FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
+    ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -85,6 +89,41 @@ class Unauthorized(InputError):
     title = "A valid API key is needed"
 
 
+class BadExchange(InputError):
+    code = "bad-exchange-file"
+    status = 422
+    title = "The file of hashes cannot be read"
+
+
+class FetchError(InputError):
+    code = "bad-fetch"
+    title = "The picture at this address cannot be fetched"
+
+
+class FetchDisabled(FetchError):
+    code = "fetch-disabled"
+    status = 403
+    title = "This service does not fetch pictures by address"
+
+
+class AddressRefused(FetchError):
+    code = "address-refused"
+    status = 422
+    title = "Pictures are not fetched from this address"
+
+
+class FetchFailed(FetchError):
+    code = "fetch-failed"
+    status = 422
+    title = "The address did not answer with a picture"
+
+
+class FetchTooSlow(FetchError):
+    code = "fetch-too-slow"
+    status = 422
+    title = "The address did not answer in time"
+
+
 class ImageError(InputError):
     code = "bad-image"
     status = 422
@@ -123,6 +162,12 @@ class NotFound(PellucidError):
     code = "not-found"
     status = 404
     title = "There is no such thing here"
+
+
+class PictureWithheld(PellucidError):
+    code = "picture-withheld"
+    status = 451
+    title = "A hash bank blocks this picture, so it is shown to nobody"
 
 
 class Unavailable(PellucidError):

@@ -46,13 +46,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: `image` is 8-bit RGB as a viewer would show it; width and height are those of `image`."""
+    """A decoded picture: `image` is 8-bit RGB as a viewer would show it; width and height are those of `image`.
+
+    `pdq` is (hash, quality) where it was asked for before (`analyse/facts.py`).
+    """
 
     image: Image.Image
     sha256: str
     format: str
     bytes: int
     notes: tuple[str, ...]
+    pdq: tuple[str, int] | None = None
 
     @property
     def width(self) -> int:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 VerdictLabel = Literal["generated", "edited", "captured", "no_ai_found", "unsure"]
 EvidenceKind = Literal["claim", "record", "inference", "ruling"]
 Decision = Literal["allow", "limit", "review", "block"]
+MILDEST_FIRST: tuple[Decision, ...] = ("allow", "limit", "review", "block")
+BankAction = Literal["block", "review", "limit", "note"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -88,6 +90,20 @@ class Moderation(Frozen):
     scores: dict[str, float]
 
 
+class BankMatch(Frozen):
+    """The picture is, or is nearly, a known one of a hash bank: in `distance` of 256 bits its PDQ differs from the entry's `hash`.
+
+    `orientation` says how it stands to the known picture: "upright", "mirrored", "turned right" …
+    """
+
+    bank: str
+    action: BankAction
+    hash: str
+    distance: int
+    orientation: str
+    reference: str | None = None
+
+
 class Model(Frozen):
     """`describer` names model and prompts where another machine described the picture (docs/qwen2vl.md)."""
 
@@ -98,10 +114,11 @@ class Model(Frozen):
 
 
 class Missing(Frozen):
-    """A part that could not be answered, and why; the rest of the report still stands."""
+    """A part that could not be answered, and why; the rest of the report still stands. `transient`: next time it may be there."""
 
     part: str
     reason: str
+    transient: bool = False
 
 
 class Report(Frozen):
@@ -112,6 +129,7 @@ class Report(Frozen):
     verdict: Verdict
     inference: Inference | None = None
     evidence: list[Evidence] = []
+    matches: list[BankMatch] = []
     not_checked: list[str] = []
     caption: Caption | None = None
     tags: list[Tag] = []
@@ -119,3 +137,8 @@ class Report(Frozen):
     model: Model
     missing: list[Missing] = []
     timing_ms: dict[str, float] = {}
+
+    @property
+    def withheld(self) -> bool:
+        """Does a bank block the picture, so that its bytes are shown to nobody?"""
+        return any(match.action == "block" for match in self.matches)
