@@ -11,6 +11,9 @@
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
     ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
+    │   └── Deleted           there was one
+    ├── NotAnswered           accepted, and not answered yet
+    ├── AnalysisFailed        accepted, and could not be answered
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -168,6 +171,22 @@ class PictureWithheld(PellucidError):
     code = "picture-withheld"
     status = 451
     title = "A hash bank blocks this picture, so it is shown to nobody"
+class Deleted(NotFound):
+    code = "deleted"
+    status = 410
+    title = "The analysis was deleted"
+
+
+class NotAnswered(PellucidError):
+    code = "not-answered-yet"
+    status = 409
+    title = "The picture is accepted and not answered yet"
+
+
+class AnalysisFailed(PellucidError):
+    code = "analysis-failed"
+    status = 409
+    title = "The picture was accepted and could not be answered"
 
 
 class Unavailable(PellucidError):
