@@ -63,7 +63,7 @@ class Counting:
 
 
 def knowing(banks: Banks, inner: Counting, remembered: Analysis | None = None) -> KnowingAnalyser:
-    return KnowingAnalyser(inner, MODEL, Limits(), lambda: banks, lambda sha256, declared: remembered)
+    return KnowingAnalyser(inner, MODEL, Limits(), lambda: banks, lambda sha256, declared, setup: remembered, lambda: "s1")
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -173,11 +173,13 @@ def test_a_remembered_answer_still_gets_the_banks_of_today() -> None:
 
 
 def test_what_failed_for_the_moment_or_was_changed_by_others_is_not_remembered() -> None:
-    plain: Report = report_of(decode(png()))
-    assert may_be_remembered(plain)
+    plain: Report = knowing(none(), Counting()).analyse(png()).report
+    assert plain.model.setup == "s1"
+    assert may_be_remembered(plain, "s1")
+    assert not may_be_remembered(plain, "s2")
     lasting = Missing(part="caption", reason="captions are switched off")
-    assert may_be_remembered(plain.model_copy(update={"missing": [lasting]}))
+    assert may_be_remembered(plain.model_copy(update={"missing": [lasting]}), "s1")
     passing = Missing(part="caption", reason="too slow", transient=True)
-    assert not may_be_remembered(plain.model_copy(update={"missing": [passing]}))
+    assert not may_be_remembered(plain.model_copy(update={"missing": [passing]}), "s1")
     banks = banks_of((bank("note"), scene()))
-    assert not may_be_remembered(with_matches(plain, banks.matches(*pdq_orientations(scene())), banks))
+    assert not may_be_remembered(with_matches(plain, banks.matches(*pdq_orientations(scene())), banks), "s1")

@@ -28,7 +28,7 @@ from pellucid.records.report import BankMatch, Model, Report
 if TYPE_CHECKING:
     from pellucid.analyse.evidence import Declared
 
-Recall = Callable[[str, "Declared | None"], Analysis | None]
+Recall = Callable[[str, "Declared | None", str], Analysis | None]
 
 
 class Analyses(Protocol):
@@ -38,10 +38,17 @@ class Analyses(Protocol):
 
 
 class KnowingAnalyser:
-    """`banks` gives them as they are now; `recall` the answer to a SHA-256 under a declaration, if one is remembered."""
+    """`banks` gives them as they are now, `setup` a name for all that decides an answer beside the picture.
 
-    def __init__(self, analyser: Analyses, model: Model, limits: Limits, banks: Callable[[], Banks], recall: Recall) -> None:
-        self._analyser, self._model, self._limits, self._banks, self._recall = analyser, model, limits, banks, recall
+    `recall` finds the answer to a SHA-256 under a declaration and a set-up. Without a `setup` nothing is remembered.
+    """
+
+    def __init__(
+        self, analyser: Analyses, model: Model, limits: Limits, banks: Callable[[], Banks], recall: Recall,
+        setup: Callable[[], str] | None,
+    ) -> None:  # fmt: skip
+        self._analyser, self._model, self._limits = analyser, model, limits
+        self._banks, self._recall, self._setup = banks, recall, setup
 
     def analyse(
         self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
@@ -65,18 +72,30 @@ class KnowingAnalyser:
     def _answer(
         self, clock: _Clock, data: bytes, source: str | None, declared: Declared | None, picture: Picture
     ) -> Analysis:
+        if self._setup is None:
+            return self._asked(clock, data, source, declared, picture)
+        setup = self._setup()
         with clock.timing("cache"):
-            known = self._recall(picture.sha256, declared)
+            known = self._recall(picture.sha256, declared, setup)
         if known is not None:
             own = {"id": new_id(), "created": _now(), "source": source, "timing_ms": {}}
             return Analysis(clock.timed(known.report.model_copy(update=own)), known.embedding)
         del clock.taken_ms["cache"]
+        found = self._asked(clock, data, source, declared, picture)
+        model = found.report.model.model_copy(update={"setup": setup})
+        return replace(found, report=found.report.model_copy(update={"model": model}))
+
+    def _asked(
+        self, clock: _Clock, data: bytes, source: str | None, declared: Declared | None, picture: Picture
+    ) -> Analysis:
         found = self._analyser.analyse(data, source, declared, picture)
         return Analysis(clock.timed(found.report), found.embedding)
 
 
-def may_be_remembered(report: Report) -> bool:
+def may_be_remembered(report: Report, setup: str) -> bool:
     """Would the models say just this again? Not where a part failed for the moment, nor where a bank or a moderator spoke."""
+    if report.model.setup != setup:
+        return False
     ruled = any(piece.kind == "ruling" for piece in report.evidence)
     return not (report.matches or ruled or any(each.transient for each in report.missing))
 

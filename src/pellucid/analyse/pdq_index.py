@@ -21,6 +21,7 @@ BAND_VALUES = 1 << BAND_BITS
 # Four bits off in every band are 2,517 values a band: slower than comparing all of a million.
 LARGEST_BOUND = 4 * BANDS - 1
 BLOCK_ROWS = 1 << 16
+_NONE = np.zeros(0, dtype=np.int64)
 
 Words = NDArray[np.uint64]
 Integers = NDArray[np.int64]
@@ -45,9 +46,9 @@ class PdqIndex:
     """Holds hashes [n, 4] in 100 bytes each; never changes, so that any number of threads may ask."""
 
     def __init__(self, hashes_nw: Words) -> None:
-        self._hashes_nw = np.ascontiguousarray(hashes_nw)
+        self.hashes_nw = np.ascontiguousarray(hashes_nw)
         count = len(hashes_nw)
-        bands_nb = self._hashes_nw.view(np.uint16)
+        bands_nb = self.hashes_nw.view(np.uint16)
         # Of each band: the rows sorted by its value, and where each value begins.
         self._rows_bn = np.empty((BANDS, count), dtype=np.int32)
         self._starts_bv = np.zeros((BANDS, BAND_VALUES + 1), dtype=np.int64)
@@ -57,17 +58,16 @@ class PdqIndex:
             np.cumsum(np.bincount(values, minlength=BAND_VALUES), out=self._starts_bv[band, 1:])
 
     def __len__(self) -> int:
-        return len(self._hashes_nw)
+        return len(self.hashes_nw)
 
     def near(self, asked_qw: Words, bound: int) -> tuple[Integers, Integers, Integers]:
         """(which of the asked, row, distance) of every pair that differs in at most `bound` bits, of at most 63."""
         assert 0 <= bound <= LARGEST_BOUND
         if not len(self) or not len(asked_qw):
-            nothing = np.zeros(0, dtype=np.int64)
-            return nothing, nothing, nothing
+            return _NONE, _NONE, _NONE
         begins, counts = self._buckets(np.ascontiguousarray(asked_qw), bound // BANDS)
         if counts.sum() > len(self) * len(asked_qw) // 2:
-            return self._all_compared(asked_qw, bound)
+            return compared(self.hashes_nw, asked_qw, bound)
         return self._compared(asked_qw, begins, counts, bound)
 
     def _buckets(self, asked_qw: Words, wrong_bits: int) -> tuple[Integers, Integers]:
@@ -86,23 +86,24 @@ class PdqIndex:
         places = np.arange(total) + np.repeat(begins.ravel() - before, flat)
         rows = self._rows_bn.ravel()[places].astype(np.int64)
         which = np.repeat(np.arange(len(asked_qw)), counts.sum(axis=(1, 2)))
-        bits = _bits(self._hashes_nw.take(rows, axis=0) ^ asked_qw.take(which, axis=0))
+        bits = _bits(self.hashes_nw.take(rows, axis=0) ^ asked_qw.take(which, axis=0))
         close = np.flatnonzero(bits <= bound)
         # A row may share several bands.
         pairs, first = np.unique(which[close] * len(self) + rows[close], return_index=True)
         return pairs // len(self), pairs % len(self), bits[close][first]
 
-    def _all_compared(self, asked_qw: Words, bound: int) -> tuple[Integers, Integers, Integers]:
-        found: list[tuple[Integers, Integers, Integers]] = []
-        for start in range(0, len(self), BLOCK_ROWS):
-            block = self._hashes_nw[start : start + BLOCK_ROWS]
-            for which, asked in enumerate(asked_qw):
-                bits = _bits(block ^ asked)
-                rows = np.flatnonzero(bits <= bound)
-                found.append((np.full(len(rows), which), rows + start, bits[rows]))
-        which_all, rows_all, bits_all = (np.concatenate(column) for column in zip(*found, strict=True))
-        order = np.lexsort((rows_all, which_all))
-        return which_all[order], rows_all[order], bits_all[order]
+def compared(hashes_nw: Words, asked_qw: Words, bound: int) -> tuple[Integers, Integers, Integers]:
+    """As `PdqIndex.near`, by comparing all: what a few thousand hashes need."""
+    found: list[tuple[Integers, Integers, Integers]] = [(_NONE, _NONE, _NONE)]
+    for start in range(0, len(hashes_nw), BLOCK_ROWS):
+        block = hashes_nw[start : start + BLOCK_ROWS]
+        for which, asked in enumerate(asked_qw):
+            bits = _bits(block ^ asked)
+            rows = np.flatnonzero(bits <= bound)
+            found.append((np.full(len(rows), which), rows + start, bits[rows]))
+    which_all, rows_all, bits_all = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((rows_all, which_all))
+    return which_all[order], rows_all[order], bits_all[order]
 
 
 def _bits(different_nw: Words) -> Integers:

@@ -10,8 +10,8 @@
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
-    ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
     │   └── Deleted           there was one
+    ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
     ├── NotAnswered           accepted, and not answered yet
     ├── AnalysisFailed        accepted, and could not be answered
     ├── Unavailable           try again: stopping
@@ -171,6 +171,8 @@ class PictureWithheld(PellucidError):
     code = "picture-withheld"
     status = 451
     title = "A hash bank blocks this picture, so it is shown to nobody"
+
+
 class Deleted(NotFound):
     code = "deleted"
     status = 410

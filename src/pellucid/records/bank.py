@@ -52,11 +52,15 @@ class Entry(Frozen):
 
 
 class MatchEntry(Frozen):
-    """A match as it is kept for the site's legal reporting: it stays when the analysis is deleted."""
+    """A match as it is kept for the site's legal reporting: it stays when the analysis is deleted.
+
+    `sha256` and `pdq` are the upload's; `match.hash` is the bank's.
+    """
 
     id: str
     analysis: str
     at: datetime
     sha256: str
+    pdq: str
     source: str | None
     match: BankMatch

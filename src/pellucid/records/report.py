@@ -105,12 +105,16 @@ class BankMatch(Frozen):
 
 
 class Model(Frozen):
-    """`describer` names model and prompts where another machine described the picture (docs/qwen2vl.md)."""
+    """`describer` names model and prompts where another machine described the picture (docs/qwen2vl.md).
+
+    `setup` is a hash of all that decides an answer beside the picture: bundle, policy, settings, trust list.
+    """
 
     bundle: str
     channel: str
     use: str
     describer: str | None = None
+    setup: str | None = None
 
 
 class Missing(Frozen):

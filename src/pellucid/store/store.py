@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
-from pellucid.base.errors import InvalidParameter, NotFound
+from pellucid.base.errors import InvalidParameter, NotFound, PictureWithheld
 from pellucid.base.ids import is_id, new_id
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.store.analyses import (
@@ -31,7 +31,9 @@ from pellucid.store.analyses import (
     set_failed,
     standing_of,
 )
+from pellucid.store.bank_matches import log_matches
 from pellucid.store.database import open_database, writing
+from pellucid.store.hashes import keep_hash
 from pellucid.store.leases import now
 from pellucid.store.migrate import migrate
 from pellucid.store.objects import Objects, open_objects
@@ -97,6 +99,8 @@ class Store:
         with writing(self.database) as connection:
             finish_job(connection, job)
             set_answered(connection, report, embedding)
+            log_matches(connection, report)
+            keep_hash(connection, report)
         return report
 
     def fail(self, job: Job, problem: Problem) -> None:
@@ -115,11 +119,13 @@ class Store:
         return answered(self.standing(analysis_id))
 
     def picture(self, analysis_id: str) -> bytes:
-        """The bytes that were sent. Raises `NotFound`."""
-        name = self.standing(analysis_id).sha256
-        if name is None:
+        """The bytes that were sent. Raises `NotFound`, or `PictureWithheld` where a hash bank blocked them."""
+        standing = self.standing(analysis_id)
+        if standing.report is not None and standing.report.withheld:
+            raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
+        if standing.sha256 is None:
             raise NotFound(f"the picture of the analysis {analysis_id!r} is not stored any more")
-        return self.objects.get(name)
+        return self.objects.get(standing.sha256)
 
     def embedding(self, analysis_id: str) -> NDArray[np.float32] | None:
         """[512], or None where the encoder gave no answer. Raises `NotFound`."""
