@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from pellucid.base.errors import ConfigError
-from pellucid.base.settings import Settings, shipped
-from pellucid.serve import analyses, health, models, openapi, problems
+from pellucid.base.settings import PREFIX, Settings, shipped
+from pellucid.serve import analyses, health, keys, models, openapi, problems
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
+from pellucid.serve.rates import RateHeaders
 from pellucid.serve.service import Service
+from pellucid.store.keys import any_key_made
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
@@ -36,10 +38,11 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser)),
     )
-    for part in (openapi, analyses, models, health):
+    for part in (openapi, analyses, models, keys, health):
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(RateHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
 
@@ -47,6 +50,22 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
 def open_store(settings: Settings) -> Store:
     """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
     return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises `ConfigError` where others can reach the service and there is no key to ask them for."""
+    if settings.on_loopback or settings.api_keys:
+        return
+    store = open_store(settings)
+    try:
+        asked = any_key_made(store.database)
+    finally:
+        store.close()
+    if not asked:
+        raise ConfigError(
+            f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; allowed without keys is "
+            f"loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
+        )
 
 
 def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:

@@ -15,6 +15,7 @@ from pellucid.base.errors import NotFound
 from pellucid.base.ids import new_id
 from pellucid.records.bank import BankRule, Entry
 from pellucid.records.report import BankMatch, Missing, Report
+from pellucid.store.audit import entries as audited
 from pellucid.store.bank_matches import MatchFilters, all_logged_matches, logged_matches
 from pellucid.store.banks import LEFT_AFTER, all_banks, bank_named, entries_in, import_bank, references_of, remove_bank
 from pellucid.store.database import open_database, writing
@@ -45,10 +46,10 @@ def match(action: str = "block", bank: str = "known") -> BankMatch:
 
 
 def test_an_import_makes_the_bank_and_another_replaces_its_entries(store: Store) -> None:
-    first = import_bank(store.database, RULE, entries(*HASHES))
+    first = import_bank(store.database, RULE, entries(*HASHES), "ann")
     assert (first.version, first.entries, first.action, first.bound) == (1, 4499, "block", 31)
     narrow = RULE.model_copy(update={"bound": 20, "action": "review"})
-    second = import_bank(store.database, narrow, entries(HASHES[7], HASHES[8]))
+    second = import_bank(store.database, narrow, entries(HASHES[7], HASHES[8]), "ann")
     assert (second.version, second.entries, second.action, second.bound) == (2, 2, "review", 20)
     ((listed),) = all_banks(store.database)
     assert listed.bank == second
@@ -60,35 +61,36 @@ def test_an_import_makes_the_bank_and_another_replaces_its_entries(store: Store)
 
 
 def test_a_list_is_named_anew_at_every_import_even_where_nothing_else_changed(store: Store) -> None:
-    import_bank(store.database, RULE, entries(HASHES[0]))
+    import_bank(store.database, RULE, entries(HASHES[0]), "ann")
     before = bank_named(store.database, "known").list
-    remove_bank(store.database, "known")
-    import_bank(store.database, RULE, entries(HASHES[1]))
+    remove_bank(store.database, "known", "ann")
+    import_bank(store.database, RULE, entries(HASHES[1]), "ann")
     assert bank_named(store.database, "known").list != before
 
 
 def test_a_removed_bank_leaves_no_entries(store: Store) -> None:
-    import_bank(store.database, RULE, entries(*HASHES))
-    remove_bank(store.database, "known")
+    import_bank(store.database, RULE, entries(*HASHES), "ann")
+    remove_bank(store.database, "known", "ann")
     assert all_banks(store.database) == ()
+    assert [(each.action, each.actor) for each in audited(store.database)] == [("bank.imported", "ann"), ("bank.removed", "ann")]
     with store.database.connect() as connection:
         assert connection.execute(select(bank_entries.c.number)).first() is None
     with pytest.raises(NotFound):
-        remove_bank(store.database, "known")
+        remove_bank(store.database, "known", "ann")
 
 
 def test_what_an_import_left_that_did_not_end_is_swept_after_a_day_and_no_sooner(store: Store) -> None:
     old, fresh = new_id(datetime.now(UTC) - LEFT_AFTER - timedelta(minutes=1)), new_id()
     with writing(store.database) as connection:
         connection.execute(insert(bank_entries), [{"list": name, "pdq": bytes(32)} for name in (old, fresh)])
-    import_bank(store.database, RULE, entries(HASHES[0]))
+    import_bank(store.database, RULE, entries(HASHES[0]), "ann")
     with store.database.connect() as connection:
         lists = set(connection.execute(select(bank_entries.c.list)).scalars())
     assert lists == {fresh, bank_named(store.database, "known").list}
 
 
 def test_others_write_while_a_bank_is_imported(store: Store) -> None:
-    importing = threading.Thread(target=import_bank, args=(store.database, RULE, entries(*HASHES)))
+    importing = threading.Thread(target=import_bank, args=(store.database, RULE, entries(*HASHES), "ann"))
     importing.start()
     for number in range(5):
         answered(store, b"picture %d" % number)

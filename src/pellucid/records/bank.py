@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -64,3 +67,26 @@ class MatchEntry(Frozen):
     pdq: str
     source: str | None
     match: BankMatch
+
+
+MATCH_COLUMNS = (
+    "id", "at", "analysis", "sha256", "pdq", "source", "bank", "action", "hash", "distance", "orientation", "reference",
+)  # fmt: skip
+
+
+def match_lines(entries: Iterable[MatchEntry]) -> Iterator[str]:
+    """As CSV (RFC 4180), the header first. What a spreadsheet would take for a formula gets an apostrophe before it."""
+    yield _line(MATCH_COLUMNS)
+    for entry in entries:
+        values = {**entry.model_dump(exclude={"match"}), **entry.match.model_dump(), "at": entry.at.isoformat()}
+        yield _line([_harmless(values[name]) for name in MATCH_COLUMNS])
+
+
+def _line(cells: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, up
 
 from pellucid.base.errors import NotFound
 from pellucid.base.ids import new_id
+from pellucid.records.audit import Change
 from pellucid.records.bank import Bank, BankRule, Entry
+from pellucid.store.audit import record
 from pellucid.store.database import writing
 from pellucid.store.leases import now
 from pellucid.store.tables import bank_entries, banks
@@ -48,7 +50,7 @@ def bank_named(database: Engine, name: str) -> Listed:
     return _listed(row)
 
 
-def import_bank(database: Engine, rule: BankRule, entries: Sequence[Entry]) -> Bank:
+def import_bank(database: Engine, rule: BankRule, entries: Sequence[Entry], actor: str) -> Bank:
     """The bank of the rule's name holds just these `entries` from now on; it is made where there is none."""
     name = _write(database, entries)
     with writing(database) as connection:
@@ -59,16 +61,19 @@ def import_bank(database: Engine, rule: BankRule, entries: Sequence[Entry]) -> B
             connection.execute(insert(banks).values(version=1, **values))
         else:
             connection.execute(update(banks).where(banks.c.name == rule.name).values(version=known.version + 1, **values))
+        told = {"action": rule.action, "bound": rule.bound, "entries": values["entries"]}
+        record(connection, Change(actor=actor, action="bank.imported", subject=rule.name, details=told))
     for old in [*([] if known is None else [known.list]), *_left(database)]:
         _erase(database, old)
     return bank_named(database, rule.name).bank
 
 
-def remove_bank(database: Engine, name: str) -> None:
+def remove_bank(database: Engine, name: str, actor: str) -> None:
     """Matches found before stay in the log. Raises `NotFound`."""
     old = bank_named(database, name).list
     with writing(database) as connection:
         connection.execute(delete(banks).where(banks.c.name == name))
+        record(connection, Change(actor=actor, action="bank.removed", subject=name))
     _erase(database, old)
 
 

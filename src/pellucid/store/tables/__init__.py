@@ -1,6 +1,8 @@
 """Every table, so that METADATA is whole once this package is imported. A file a subject; a new one gets its line here."""
 
 from pellucid.store.tables.analyses import analyses
+from pellucid.store.tables.api_keys import api_keys
+from pellucid.store.tables.audit import audit, audit_head
 from pellucid.store.tables.banks import bank_entries, bank_matches, banks
 from pellucid.store.tables.deliveries import deliveries
 from pellucid.store.tables.hashes import hashes
@@ -11,6 +13,9 @@ from pellucid.store.tables.metadata import METADATA
 __all__ = [
     "METADATA",
     "analyses",
+    "api_keys",
+    "audit",
+    "audit_head",
     "bank_entries",
     "bank_matches",
     "banks",
