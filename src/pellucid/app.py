@@ -6,29 +6,38 @@ The models are loaded in the background, so liveness answers at once and readine
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.settings import PREFIX, Settings, shipped
-from pellucid.serve import analyses, health, keys, models, openapi, problems
+from pellucid.records.retention import load_retention
+from pellucid.serve import analyses, banks, duplicates, health, keys, models, openapi, problems, webhooks
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
 from pellucid.serve.rates import RateHeaders
 from pellucid.serve.service import Service
+from pellucid.serve.webhook_sending import Receiver
+from pellucid.serve.worker import Worker
 from pellucid.store.keys import any_key_made
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
+    from pellucid.analyse.credentials import Credentials
     from pellucid.analyse.described import Describer
+    from pellucid.analyse.policy import Policy
+
+SETUP_LETTERS = 16
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
-    """The application. The bundle of the settings is loaded at its start where no `analyser` is given."""
+    """The application. The bundle of the settings is loaded at its start where no `analyser` is given. Raises `ConfigError`."""
     metrics = Metrics()
     app = FastAPI(
         title="Pellucid",
@@ -36,9 +45,10 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser)),
+        lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    for part in (openapi, analyses, models, keys, health):
+    parts = (openapi, analyses, duplicates, banks, models, keys, webhooks, health)
+    for part in (health,) if settings.role == "worker" else parts:
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
@@ -49,7 +59,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
 
 def open_store(settings: Settings) -> Store:
     """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
-    return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+    return Store.open(settings.data_dir, settings.database_url, settings.objects_url, settings.lease_s)
 
 
 def check_exposure(settings: Settings) -> None:
@@ -84,14 +94,23 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     )
     how = AnalyserSettings(settings.limits, settings.captions, max_batch=settings.max_batch, batch_wait_ms=settings.batch_wait_ms)
     describer = open_describer(settings) if settings.describer_url else None
-    analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
+    credentials = Credentials(settings.trust_list or shipped("trust"))
+    analyser = Analyser(bundle, policy, how, observe, credentials)
+    setup = partial(_setup, settings, bundle.head.label, policy, credentials, describer)
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     if describer is None:
-        return Engine(analyser, models, analyser.heatmap, analyser.close)
+        return Engine(analyser, models, analyser.heatmap, analyser.close, setup)
     from pellucid.analyse.described import DescribedAnalyser
 
     both = DescribedAnalyser(analyser, describer, settings.threads)
-    return Engine(both, models, analyser.heatmap, both.close)
+    return Engine(both, models, analyser.heatmap, both.close, setup)
+
+
+def _setup(settings: Settings, bundle: str, policy: Policy, credentials: Credentials, describer: Describer | None) -> str:
+    """A hash of all that decides an answer beside the picture. The trust list may change while the service runs."""
+    described = describer.label if describer else ""
+    parts = [package_version(), bundle, policy.model_dump_json(), str(settings.captions), described, credentials.stamp]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:SETUP_LETTERS]
 
 
 def open_describer(settings: Settings) -> Describer:
@@ -114,17 +133,28 @@ def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | 
     return lambda: engine
 
 
+def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
+    """What it reads is read now, so that a mistake is said before anything starts."""
+    receiver = Receiver.of(settings)
+    retention = load_retention(settings.retention) if settings.retention else None
+    return lambda service: Worker(service, settings, receiver, retention)
+
+
 def _lifespan(
-    settings: Settings, metrics: Metrics, opener: Callable[[], Engine]
+    settings: Settings, metrics: Metrics, opener: Callable[[], Engine], worker_of: Callable[[Service], Worker]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
+        worker = worker_of(service)
         loading = asyncio.create_task(service.load(opener))
+        working = asyncio.create_task(worker.run())
         try:
             yield
         finally:
+            worker.stop()
             await loading
+            await working
             await asyncio.to_thread(service.close)
 
     return lifespan

@@ -11,7 +11,7 @@ import pytest
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
-from pellucid.base.errors import NotFound
+from pellucid.base.errors import NotFound, PictureWithheld
 from pellucid.base.ids import new_id
 from pellucid.records.bank import BankRule, Entry
 from pellucid.records.report import BankMatch, Missing, Report
@@ -20,7 +20,8 @@ from pellucid.store.bank_matches import MatchFilters, all_logged_matches, logged
 from pellucid.store.banks import LEFT_AFTER, all_banks, bank_named, entries_in, import_bank, references_of, remove_bank
 from pellucid.store.database import open_database, writing
 from pellucid.store.hashes import answers_before, hash_of, hashes_after, pictures_of, same_bytes
-from pellucid.store.store import Store
+from pellucid.store.queue import Job
+from pellucid.store.store import Incoming, Store
 from pellucid.store.tables import bank_entries
 from tests.store.made import report
 
@@ -33,10 +34,22 @@ def entries(*hashes: str) -> list[Entry]:
 
 
 def answered(store: Store, data: bytes = b"picture", declared: str | None = None, **image: object) -> Report:
-    job = store.accept_and_take(data, "a\0b.png", declared)
+    job = taken(store, data, declared)
     found = report(source="a\0b.png")
     kept = found.image.model_copy(update={"sha256": store.standing(job.id).sha256, **image})
-    return store.answer(job, found.model_copy(update={"image": kept}), None)
+    return settled(store, job, found.model_copy(update={"image": kept}))
+
+
+def taken(store: Store, data: bytes, declared: str | None = None) -> Job:
+    job = store.accept_and_take(Incoming(data, "a\0b.png", declared)).job
+    assert job is not None
+    return job
+
+
+def settled(store: Store, job: Job, found: Report) -> Report:
+    kept = found.model_copy(update={"id": job.id, "created": job.created.isoformat()})
+    store.answer(job, kept, None)
+    return kept
 
 
 def match(action: str = "block", bank: str = "known") -> BankMatch:
@@ -101,9 +114,9 @@ def test_others_write_while_a_bank_is_imported(store: Store) -> None:
 def test_matches_are_logged_with_the_answer_and_outlive_it(store: Store) -> None:
     given = answered(store, pdq=HASHES[5], pdq_quality=90)
     assert list(all_logged_matches(store.database, MatchFilters())) == []
-    job = store.accept_and_take(b"other", "b.png")
+    job = taken(store, b"other")
     found = given.model_copy(update={"matches": [match(), match("note", "seen")]})
-    store.answer(job, found, None)
+    settled(store, job, found)
     logged = list(all_logged_matches(store.database, MatchFilters()))
     first, second = sorted(logged, key=lambda each: each.match.bank)
     assert (first.analysis, first.match, first.pdq) == (job.id, match(), HASHES[5])
@@ -125,11 +138,29 @@ def test_hashes_that_say_little_are_not_kept(store: Store) -> None:
     assert picture.id == good.id
 
 
+def test_a_deleted_picture_leaves_no_hash_and_its_match_stays(store: Store) -> None:
+    given = answered(store, pdq=HASHES[5], pdq_quality=90, notes=[])
+    job = taken(store, b"other")
+    settled(store, job, given.model_copy(update={"matches": [match()]}))
+    store.erase(job.id, "on request")
+    assert hash_of(store.database, job.id) is None
+    assert hash_of(store.database, given.id) is not None
+    assert [each.analysis for each in all_logged_matches(store.database, MatchFilters())] == [job.id]
+
+
+def test_the_bytes_of_a_blocked_picture_are_given_to_nobody(store: Store) -> None:
+    job = taken(store, b"other")
+    assert store.picture(job.id) == b"other"
+    settled(store, job, report(matches=[match()]))
+    with pytest.raises(PictureWithheld):
+        store.picture(job.id)
+
+
 def test_finds_the_answers_to_the_same_bytes_under_the_same_declaration(store: Store) -> None:
     first, second = answered(store), answered(store)
     other = answered(store, declared="generated")
     answered(store, b"other")
-    store.accept_and_take(b"picture")
+    taken(store, b"picture")
     sha256 = first.image.sha256
     assert [row.id for row in same_bytes(store.database, sha256, 10)] == [other.id, second.id, first.id]
     assert [found.id for found, _ in answers_before(store.database, sha256, None)] == [second.id, first.id]
@@ -137,9 +168,9 @@ def test_finds_the_answers_to_the_same_bytes_under_the_same_declaration(store: S
 
 
 def test_a_missing_part_keeps_whether_it_was_for_the_moment(store: Store) -> None:
-    job = store.accept_and_take(b"picture")
     gone = Missing(part="caption", reason="too slow", transient=True)
-    assert store.answer(job, report(missing=[gone]), None).missing == [gone] == store.get(job.id).missing
+    kept = settled(store, taken(store, b"picture"), report(missing=[gone]))
+    assert store.get(kept.id).missing == [gone]
 
 
 def test_an_older_database_gets_the_hashes_of_its_reports(database_url: str, tmp_path: Path) -> None:
@@ -152,7 +183,7 @@ def test_an_older_database_gets_the_hashes_of_its_reports(database_url: str, tmp
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX analyses_by_picture"))
         connection.execute(text("CREATE INDEX ix_analyses_sha256 ON analyses (sha256)"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     store.close()
     store = Store.open(tmp_path, database_url)
     assert hash_of(store.database, good.id) == bytes.fromhex(HASHES[5])

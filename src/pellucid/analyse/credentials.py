@@ -61,6 +61,11 @@ class Credentials:
         except c2pa.C2paError as error:
             return [Evidence(kind="record", source=SOURCE, says="has_manifest", state="invalid", detail=_short(str(error)))]
 
+    @property
+    def stamp(self) -> str:
+        """Changes when the trust list does."""
+        return repr(_stamp(self._trust_list))
+
     def _current(self) -> c2pa.Context:
         """The trust list as it is now; one that has become unreadable is reported and the last good one kept."""
         with self._lock:

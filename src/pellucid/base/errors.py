@@ -3,7 +3,7 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
-    │   ├── InvalidParameter, MethodNotAllowed
+    │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch
     │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
     │   ├── BadExchange       a file of hashes for a bank
     │   ├── FetchError        a picture given by its address
@@ -14,7 +14,7 @@
     │   └── Deleted           there was one
     ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
     ├── NotAnswered           accepted, and not answered yet
-    ├── AnalysisFailed        accepted, and could not be answered
+    ├── AnalysisFailed        accepted, and could not be answered; kept as the reason of one: GaveUp
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -40,6 +40,16 @@ class PellucidError(Exception):
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
+
+
+def error_of(code: str, detail: str) -> PellucidError:
+    """The error that was kept as its code and detail."""
+    below = [PellucidError]
+    for kind in below:
+        if kind.code == code:
+            return kind(detail)
+        below += kind.__subclasses__()
+    return PellucidError(detail)
 
 
 class InputError(PellucidError):
@@ -150,6 +160,12 @@ class FetchTooSlow(FetchError):
     title = "The address did not answer in time"
 
 
+class IdempotencyMismatch(InputError):
+    code = "idempotency-mismatch"
+    status = 422
+    title = "The idempotency key was used for another request"
+
+
 class ImageError(InputError):
     code = "bad-image"
     status = 422
@@ -212,6 +228,11 @@ class AnalysisFailed(PellucidError):
     code = "analysis-failed"
     status = 409
     title = "The picture was accepted and could not be answered"
+
+
+class GaveUp(PellucidError):
+    code = "gave-up"
+    title = "The picture was tried several times and never answered"
 
 
 class Unavailable(PellucidError):

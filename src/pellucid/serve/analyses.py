@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import (
+    AnalysisFailed,
+    AddressRefused,
     AnalysisTooSlow,
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
     BrokenImage,
     Busy,
+    Deleted,
     EmptyBody,
+    FetchDisabled,
+    FetchFailed,
+    FetchTooSlow,
+    IdempotencyMismatch,
     ImageTooSmall,
     InvalidParameter,
     NotAnImage,
     NotFound,
     NotMultipart,
+    PictureWithheld,
     Starting,
     TooManyPixels,
     UnsupportedFormat,
@@ -29,9 +38,19 @@ from pellucid.base.errors import (
 from pellucid.base.ids import PATTERN
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.access import require
-from pellucid.serve.body import DECLARED, FILE, received
+from pellucid.serve.body import DECLARED, FILE, ByAddress, received
+from pellucid.serve.pending import (
+    RETRY_AFTER_S,
+    IdempotencyKey,
+    Pending,
+    Preference,
+    documented_pending,
+    idempotency_key,
+    wants_later,
+)
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
+from pellucid.store.analyses import Standing, answered
 from pellucid.store.store import Filters
 
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
@@ -39,6 +58,7 @@ router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
 AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a report", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
 IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
 BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, InvalidParameter)
+FETCH_ERRORS = (FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow)
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
 
 
@@ -77,7 +97,8 @@ def _upload_body() -> dict[str, Any]:
         },
     }
     raw = {"schema": {"type": "string", "format": "binary"}}
-    return {"required": True, "content": {"multipart/form-data": {"schema": form}, **dict.fromkeys(MEDIA_TYPES, raw)}}
+    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": ByAddress.model_json_schema()}}
+    return {"required": True, "content": {**content, **dict.fromkeys(MEDIA_TYPES, raw)}}
 
 
 @router.post(
@@ -90,15 +111,27 @@ def _upload_body() -> dict[str, Any]:
             "description": "The report",
             "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}},
         },
-        **documented(*BODY_ERRORS, *IMAGE_ERRORS, Starting, Busy, AnalysisTooSlow),
+        **documented_pending("Accepted, where `Prefer: respond-async` was sent"),
+        **documented(*BODY_ERRORS, *FETCH_ERRORS, *IMAGE_ERRORS, IdempotencyMismatch, Deleted, Starting, Busy, AnalysisTooSlow),
     },
+    response_model=Report,
 )
-async def analyse(service: Held, request: Request, response: Response) -> Report:
-    """Send the picture as the multipart part `file`, or as the raw body. What counts is its bytes: neither the file's name nor
-    the content type is believed. The answer is stored, with the picture, before it is given."""
-    await service.loaded()
-    async with received(request, service.settings, service.open_bytes) as upload:
-        report = await service.analyse(upload)
+async def analyse(
+    service: Held, request: Request, response: Response, prefer: Preference = None, key: IdempotencyKey = None
+) -> Report | Response:
+    """Send the picture as the multipart part `file`, as the raw body, or, where the site allows it, as JSON with its `url`. What
+    counts is its bytes: neither the file's name nor an image's content type is believed. The answer is stored, with the picture, before it is given."""
+    later = wants_later(prefer)
+    if not later:
+        await service.loaded()
+    async with received(request, service.settings, service.open_bytes, service.fetcher) as upload:
+        known = idempotency_key(request, key, upload, service.settings.idempotency_hours)
+        if later:
+            accepted = await service.accept(upload, known)
+            return _pending(
+                await service.read(lambda: service.store.standing(accepted.id)), {"Preference-Applied": "respond-async"}
+            )
+        report = await service.analyse(upload, known)
     response.headers["Content-Location"] = f"{router.prefix}/{report.id}"
     return report
 
@@ -120,10 +153,29 @@ async def list_analyses(service: Held, asked: Annotated[ListQuery, Query()]) -> 
     "/{analysis_id}",
     summary="One report",
     dependencies=[require("read")],
+    responses={
+        **documented_pending("Accepted, and not answered yet"),
+        **documented(NotFound, Deleted, AnalysisFailed, InvalidParameter),
+    },
+    response_model=Report,
+)
+async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report | Response:
+    """202 while it is not answered, 409 where it could not be, 410 once it is deleted."""
+    standing = await service.read(lambda: service.store.standing(analysis_id))
+    return _pending(standing) if standing.state == "accepted" else answered(standing)
+
+
+@router.delete(
+    "/{analysis_id}",
+    status_code=204,
+    dependencies=[require("admin")],
+    summary="Delete a picture and all that was found in it",
     responses=documented(NotFound, InvalidParameter),
 )
-async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
-    return await service.read(lambda: service.store.get(analysis_id))
+async def delete_analysis(service: Held, analysis_id: AnalysisId) -> None:
+    """Its bytes go (unless another analysis has the same ones), its report, embedding and whatever was made of it. When it came,
+    how it was judged and that it was deleted stays. Deleting again changes nothing."""
+    await service.read(lambda: service.store.erase(analysis_id, "on request"))
 
 
 @router.get(
@@ -142,6 +194,12 @@ async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     heatmap = (await service.loaded()).heatmap
     if heatmap is None:
         raise NotFound("the loaded bundle offers no heat map")
-    data = await service.read(lambda: service.store.picture(analysis_id))
+    data = await service.read(lambda: service.known.picture(analysis_id))
     png = await service.work.do(lambda: heatmap(data))
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _pending(standing: Standing, headers: Mapping[str, str] | None = None) -> Response:
+    where = f"{router.prefix}/{standing.id}"
+    body = Pending(id=standing.id, created=standing.created.isoformat(), location=where)
+    return JSONResponse(body.model_dump(), 202, {"Location": where, "Retry-After": str(RETRY_AFTER_S), **(headers or {})})

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from pellucid.base.pixels import Picture
 from pellucid.records.report import Report
 
 Declared = Literal["none", "edited", "generated"]
@@ -29,8 +30,10 @@ class Analysis(Protocol):
 
 
 class Analyser(Protocol):
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
-        """The answer to one picture. Raises `ImageError` where the bytes are not one. Safe to call from several threads."""
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
+    ) -> Analysis:
+        """The answer to one picture, `decoded` where that was done before. Raises `ImageError` where the bytes are not one. Safe to call from several threads."""
         ...
 
 
@@ -60,9 +63,13 @@ class ModelInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Engine:
-    """The loaded models. `close` is called once, after the last answer."""
+    """The loaded models. `close` is called once, after the last answer.
+
+    `setup` names all that decides an answer beside the picture, as it is now; without it no answer is used again.
+    """
 
     analyser: Analyser
     models: tuple[ModelInfo, ...] = ()
     heatmap: Callable[[bytes], bytes] | None = None
     close: Callable[[], None] = lambda: None
+    setup: Callable[[], str] | None = None

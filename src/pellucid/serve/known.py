@@ -18,11 +18,11 @@ from pellucid.analyse.banks import Banks, Entries, blocks
 from pellucid.analyse.known import KnowingAnalyser, may_be_remembered
 from pellucid.analyse.pdq_index import PdqIndex, Words, compared, words_of
 from pellucid.base.errors import PictureWithheld
-from pellucid.base.pixels import Limits
+from pellucid.base.settings import Settings
 from pellucid.records.report import Model
 from pellucid.serve.engine import Declared, Engine
 from pellucid.store.banks import Listed, all_banks, entries_in, references_of
-from pellucid.store.hashes import answers_before, hashes_after
+from pellucid.store.hashes import answers_before, hash_of, hashes_after
 from pellucid.store.store import Store
 
 NO_MODEL = Model(bundle="none", channel="none", use="any")
@@ -57,11 +57,12 @@ class KnownPictures:
                 return Analysis(report, embedding)
         return None
 
-    def before(self, engine: Engine, limits: Limits) -> Engine:
-        """`engine`, which is only asked about what is not known."""
-        models = engine.models
+    def before(self, engine: Engine, settings: Settings) -> Engine:
+        """`engine`, which is only asked about what is not known. The banks are loaded when this returns."""
+        self.banks()
+        models, setup = engine.models, engine.setup if settings.reuse_answers else None
         model = Model(bundle=models[0].bundle, channel=models[0].channel, use=models[0].use) if models else NO_MODEL
-        knowing = KnowingAnalyser(engine.analyser, model, limits, self.banks, self.recall, engine.setup)
+        knowing = KnowingAnalyser(engine.analyser, model, settings.limits, self.banks, self.recall, setup)
         return replace(engine, analyser=knowing)
 
     def picture(self, analysis_id: str) -> bytes:
@@ -91,8 +92,11 @@ class StoredHashes:
         self._tail: dict[int, bytes] = {}
         self._last = 0
 
-    def near(self, pdq: bytes, bound: int) -> dict[int, int]:
-        """Number → distance of every stored hash within `bound` bits, read up to now."""
+    def near_to(self, analysis_id: str, bound: int) -> dict[int, int]:
+        """Number → distance of every stored hash within `bound` bits of the analysis's, its own included; none if it has none."""
+        pdq = hash_of(self._store.database, analysis_id)
+        if pdq is None:
+            return {}
         asked = words_of(pdq)
         with self._lock:
             self._read_on()

@@ -38,8 +38,8 @@ def hash_of(database: Engine, analysis_id: str) -> bytes | None:
 
 
 def pictures_of(database: Engine, numbers: Sequence[int]) -> Sequence[Row[Any]]:
-    """(number, id, sha256, created, embedding) of those that still stand answered."""
-    columns = (hashes.c.number, analyses.c.id, analyses.c.sha256, analyses.c.created, analyses.c.embedding)
+    """(number, pdq, id, sha256, created, embedding) of those that still stand answered."""
+    columns = (hashes.c.number, hashes.c.pdq, analyses.c.id, analyses.c.sha256, analyses.c.created, analyses.c.embedding)
     joined = select(*columns).join(analyses, analyses.c.id == hashes.c.analysis)
     with database.connect() as connection:
         return connection.execute(joined.where(hashes.c.number.in_(numbers), analyses.c.state == "answered")).all()

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from pellucid.base.errors import InvalidParameter, NotFound, PictureWithheld
 from pellucid.base.ids import is_id, new_id
+from pellucid.records.event import Event
 from pellucid.records.report import Decision, Report, VerdictLabel
+from pellucid.records.retention import Retention
 from pellucid.store.analyses import (
     Arrival,
     Problem,
@@ -33,13 +36,18 @@ from pellucid.store.analyses import (
 )
 from pellucid.store.bank_matches import log_matches
 from pellucid.store.database import open_database, writing
+from pellucid.store.deletion import erase, lock_object, release_picture
+from pellucid.store.deliveries import Outbox, add_event, forget_delivered
 from pellucid.store.hashes import keep_hash
+from pellucid.store.idempotency import Key, add_key, find_key, forget_expired
 from pellucid.store.leases import now
 from pellucid.store.migrate import migrate
 from pellucid.store.objects import Objects, open_objects
 from pellucid.store.queue import ANALYSE, Job, Queue, add_job, add_taken_job, finish_job
+from pellucid.store.retention import overdue
 
 LEASE_S = 60.0
+DELIVERED_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -61,12 +69,31 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Incoming:
+    """A picture as it was sent, with the name it had there and what its uploader declared."""
+
+    data: bytes
+    source: str | None = None
+    declared: str | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The analysis of a picture; `job` where the one who sent it works it himself, `again` where it was accepted before."""
+
+    id: str
+    job: Job | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
 class Store:
     """Open with `Store.open`, close with `close`; safe to use from several threads."""
 
     database: Engine
     objects: Objects
     queue: Queue
+    outbox: Outbox
 
     @classmethod
     def open(
@@ -76,38 +103,65 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         database = open_database(database_url or f"sqlite:///{folder / 'pellucid.sqlite'}")
         migrate(database)
-        return cls(database, open_objects(objects_url, folder / "objects"), Queue(database, new_id(), lease_s))
+        holder = new_id()
+        objects = open_objects(objects_url, folder / "objects")
+        return cls(database, objects, Queue(database, holder, lease_s), Outbox(database, holder, LEASE_S))
 
-    def accept(self, data: bytes, source: str | None = None, declared: str | None = None) -> Arrival:
-        """The picture is kept and its work is in the queue, for any worker; when this returns both are on the disk."""
-        arrival = self._arrive(data, source, declared)
-        with writing(self.database) as connection:
-            add_accepted(connection, arrival)
+    def accept(self, picture: Incoming, key: Key | None = None) -> Accepted:
+        """The picture is kept and its work is in the queue, for any worker; when this returns both are on the disk.
+
+        Raises `IdempotencyMismatch`.
+        """
+
+        def queue(connection: Connection, arrival: Arrival) -> None:
             add_job(connection, ANALYSE, arrival.id, arrival.created)
-        return arrival
 
-    def accept_and_take(self, data: bytes, source: str | None = None, declared: str | None = None) -> Job:
-        """As `accept`, but the work is taken by this process from the beginning."""
-        arrival = self._arrive(data, source, declared)
-        with writing(self.database) as connection:
-            add_accepted(connection, arrival)
+        return self._accept(picture, key, queue)
+
+    def accept_and_take(self, picture: Incoming, key: Key | None = None) -> Accepted:
+        """As `accept`, but the work is taken by this process from the beginning: there is a `job`, unless it came `again`."""
+
+        def queue(connection: Connection, arrival: Arrival) -> Job:
             return add_taken_job(connection, ANALYSE, arrival.id, arrival.created, self.queue.holder, self.queue.lease_s)
 
-    def answer(self, job: Job, report: Report, embedding: NDArray[np.float32] | None) -> Report:
-        """The report as it is kept: under the id, and of the time, at which the picture was accepted. Raises `LeaseLost`."""
-        report = report.model_copy(update={"id": job.id, "created": job.created.isoformat()})
+        return self._accept(picture, key, queue)
+
+    def answer(self, job: Job, report: Report, embedding: NDArray[np.float32] | None, events: Sequence[Event] = ()) -> None:
+        """The report under the id of the job, the end of the job, and `events` that tell of it. Raises `LeaseLost`."""
         with writing(self.database) as connection:
             finish_job(connection, job)
             set_answered(connection, report, embedding)
             log_matches(connection, report)
             keep_hash(connection, report)
-        return report
+            for event in events:
+                add_event(connection, event)
 
-    def fail(self, job: Job, problem: Problem) -> None:
+    def fail(self, job: Job, problem: Problem, keep_picture: bool = True, events: Sequence[Event] = ()) -> None:
         """The analysis ends without a report. Raises `LeaseLost`."""
         with writing(self.database) as connection:
             finish_job(connection, job)
             set_failed(connection, job.id, problem)
+            if not keep_picture:
+                release_picture(connection, self.objects, job.id)
+            for event in events:
+                add_event(connection, event)
+
+    def erase(self, analysis_id: str, why: str) -> bool:
+        """Delete all but the tombstone (deletion.py). False where it was deleted before. Raises `NotFound`."""
+        with writing(self.database) as connection:
+            return erase(connection, self.objects, analysis_id, why)
+
+    def erase_overdue(self, policy: Retention, limit: int = 100) -> int:
+        """Delete what the policy says is over, at most `limit`; says how many."""
+        with self.database.connect() as connection:
+            found = overdue(connection, policy, limit)
+        return sum(self.erase(analysis_id, why) for analysis_id, why in found)
+
+    def forget_old(self) -> None:
+        """Idempotency keys that expired, and deliveries that arrived long ago."""
+        with writing(self.database) as connection:
+            forget_expired(connection)
+            forget_delivered(connection, now() - DELIVERED_KEPT)
 
     def standing(self, analysis_id: str) -> Standing:
         """Raises `NotFound`."""
@@ -155,8 +209,23 @@ class Store:
     def close(self) -> None:
         self.database.dispose()
 
-    def _arrive(self, data: bytes, source: str | None, declared: str | None) -> Arrival:
-        return Arrival(new_id(), now(), self.objects.put(data), source, declared)
+    def _accept(self, picture: Incoming, key: Key | None, queue: Callable[[Connection, Arrival], Job | None]) -> Accepted:
+        if key is not None and (found := self._found(key)):
+            return Accepted(found, again=True)
+        name = self.objects.put(picture.data)
+        arrival = Arrival(new_id(), now(), name, picture.source, picture.declared)
+        with writing(self.database) as connection:
+            if key is not None and (found := add_key(connection, key, arrival.id)):
+                return Accepted(found, again=True)
+            lock_object(connection, name)
+            if not self.objects.has(name):  # deleted since, with the last row that named it
+                self.objects.put(picture.data)
+            add_accepted(connection, arrival)
+            return Accepted(arrival.id, queue(connection, arrival))
+
+    def _found(self, key: Key) -> str | None:
+        with self.database.connect() as connection:
+            return find_key(connection, key)
 
 
 def _write_cursor(last_id: str) -> str:
