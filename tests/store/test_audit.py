@@ -19,6 +19,7 @@ from pellucid.records.audit import GENESIS, Change, Head
 from pellucid.store.audit import after_moment, entries, head_of, record, verify
 from pellucid.store.database import writing
 from pellucid.store.store import Store
+from tests.store.made import report, save
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 FORGE_SQLITE = ("DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete", "DROP TRIGGER audit_no_replace")
@@ -106,7 +107,7 @@ def test_the_database_refuses_to_change_or_forget_an_entry(store: Store, stateme
     ("statement", "fault"),
     [
         ("UPDATE audit SET actor = 'eve' WHERE seq = 2", "entry 2 was changed"),
-        ("UPDATE audit SET details = '{\"f\":0.1, \"ö\":1}' WHERE seq = 2", "entry 2 was changed"),
+        ('UPDATE audit SET details = \'{"f":0.1, "ö":1}\' WHERE seq = 2', "entry 2 was changed"),
         ("UPDATE audit SET time = '2026-11-01T00:01:00.000001Z' WHERE seq = 2", "entry 2 was changed"),
         ("UPDATE audit SET previous = hash WHERE seq = 2", "entry 2 does not follow"),
         ("DELETE FROM audit WHERE seq = 2", "entry 2 is missing"),
@@ -144,6 +145,14 @@ def test_a_walk_since_a_moment_leaves_out_what_was_before(store: Store) -> None:
     forge(store.database, "UPDATE audit SET actor = 'eve' WHERE seq = 2")
     assert verify(store.database, START + timedelta(minutes=2)).fault is None
     assert verify(store.database, START + timedelta(minutes=1)).fault is not None
+
+
+def test_a_deleted_analysis_leaves_its_entry_and_one_only(store: Store) -> None:
+    (analysis_id,) = save(store, report())
+    for _ in range(2):
+        store.erase(analysis_id, "on request", "anna")
+    found = [(entry.actor, entry.action, entry.subject, entry.details) for entry in entries(store.database)]
+    assert found == [("anna", "analysis.deleted", analysis_id, '{"why":"on request"}')]
 
 
 def test_processes_that_write_at_once_make_one_chain(store: Store, database_url: str, tmp_path: Path) -> None:

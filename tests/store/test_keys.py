@@ -16,6 +16,7 @@ from pellucid.base.ids import new_id
 from pellucid.records.actor import load_roles
 from pellucid.records.key import Key, Secret, wish
 from pellucid.store.audit import entries, verify
+from pellucid.store.database import counting, writing
 from pellucid.store.keys import admit, all_keys, any_key_made, create_key, revoke_key, rotate_key
 from pellucid.store.store import Store
 
@@ -108,7 +109,10 @@ def test_only_a_key_in_force_is_rotated_and_only_one_that_exists_revoked(store: 
     revoke_key(store.database, key.id, "anna", NOW)
     with pytest.raises(KeyNotActive, match="revoked"):
         rotate_key(store.database, key.id, DAY, "anna", NOW)
-    for change in (lambda: revoke_key(store.database, new_id(), "anna", NOW), lambda: rotate_key(store.database, new_id(), DAY, "a", NOW)):
+    for change in (
+        lambda: revoke_key(store.database, new_id(), "anna", NOW),
+        lambda: rotate_key(store.database, new_id(), DAY, "a", NOW),
+    ):
         with pytest.raises(NotFound):
             change()
 
@@ -156,6 +160,15 @@ def test_a_bucket_empties_refuses_and_fills_again(store: Store) -> None:
     rested = admit(store.database, secret, NOW + timedelta(hours=1)).allowance
     assert rested is not None
     assert rested.remaining == 2, "a bucket is never fuller than full"
+
+
+def test_only_a_counter_may_be_lost_with_the_power(store: Store) -> None:
+    asked = text("PRAGMA synchronous" if store.database.dialect.name == "sqlite" else "SHOW synchronous_commit")
+    found = []
+    for begin in (counting, writing, counting):
+        with begin(store.database) as connection:
+            found.append(str(connection.execute(asked).scalar_one()))
+    assert found in (["1", "2", "1"], ["off", "on", "off"])
 
 
 def test_many_at_once_get_no_more_than_the_rate(store: Store) -> None:

@@ -1,12 +1,10 @@
 """Who may ask what: every route under `/v1` names one scope with `require`, and gets the `Actor` that asks.
 
-    @router.get("", dependencies=[require("read")])                          # who it is does not matter
-    async def rule(actor: Annotated[Actor, require("moderate")], …)          # it does
-
-    a key of PELLUCID_API_KEYS ──────────────── `bootstrap`, every scope
-    a key of the database, active, rate left ── its own name and scopes
-    no key at all, on loopback, and no key was ever made ── `local`, every scope
-    anything else ───────────────────────────── 401, or 429; without the scope 403
+| who asks | is let in as |
+|---|---|
+| with a key of PELLUCID_API_KEYS | `bootstrap`, with every scope |
+| with a key of the database that is active and has requests left | its own name and scopes |
+| anyone on loopback, as long as no key was ever made | `local`, with every scope |
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ BEARER = HTTPBearer(
 
 
 def require(scope: Scope) -> Any:
-    """The dependency of a route that asks for `scope`; its value is the `Actor`."""
+    """For `dependencies=[require("read")]`, or `actor: Annotated[Actor, require("moderate")]` where it matters who asks."""
     return Security(admitted, scopes=[scope])
 
 

@@ -36,6 +36,7 @@ from pellucid.base.errors import (
     UnsupportedFormat,
 )
 from pellucid.base.ids import PATTERN
+from pellucid.records.actor import Actor
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.access import require
 from pellucid.serve.body import DECLARED, FILE, ByAddress, received
@@ -104,7 +105,6 @@ def _upload_body() -> dict[str, Any]:
 @router.post(
     "",
     summary="Analyse a picture",
-    dependencies=[require("analyse")],
     openapi_extra={"requestBody": _upload_body()},
     responses={
         200: {
@@ -117,15 +117,21 @@ def _upload_body() -> dict[str, Any]:
     response_model=Report,
 )
 async def analyse(
-    service: Held, request: Request, response: Response, prefer: Preference = None, key: IdempotencyKey = None
+    service: Held,
+    actor: Annotated[Actor, require("analyse")],
+    request: Request,
+    response: Response,
+    prefer: Preference = None,
+    key: IdempotencyKey = None,
 ) -> Report | Response:
     """Send the picture as the multipart part `file`, as the raw body, or, where the site allows it, as JSON with its `url`. What
-    counts is its bytes: neither the file's name nor an image's content type is believed. The answer is stored, with the picture, before it is given."""
+    counts is its bytes: neither the file's name nor an image's content type is believed. The answer is stored, with the picture,
+    before it is given."""
     later = wants_later(prefer)
     if not later:
         await service.loaded()
     async with received(request, service.settings, service.open_bytes, service.fetcher) as upload:
-        known = idempotency_key(request, key, upload, service.settings.idempotency_hours)
+        known = idempotency_key(request, actor, key, upload, service.settings.idempotency_hours)
         if later:
             accepted = await service.accept(upload, known)
             return _pending(
@@ -172,10 +178,10 @@ async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report | Respo
     summary="Delete a picture and all that was found in it",
     responses=documented(NotFound, InvalidParameter),
 )
-async def delete_analysis(service: Held, analysis_id: AnalysisId) -> None:
+async def delete_analysis(service: Held, actor: Annotated[Actor, require("admin")], analysis_id: AnalysisId) -> None:
     """Its bytes go (unless another analysis has the same ones), its report, embedding and whatever was made of it. When it came,
     how it was judged and that it was deleted stays. Deleting again changes nothing."""
-    await service.read(lambda: service.store.erase(analysis_id, "on request"))
+    await service.read(lambda: service.store.erase(analysis_id, "on request", actor.name))
 
 
 @router.get(
@@ -185,7 +191,7 @@ async def delete_analysis(service: Held, analysis_id: AnalysisId) -> None:
     response_class=Response,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(NotFound, InvalidParameter, Starting, Busy, AnalysisTooSlow),
+        **documented(NotFound, Deleted, NotAnswered, AnalysisFailed, PictureWithheld, InvalidParameter, Starting, Busy, AnalysisTooSlow),
     },
 )
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:

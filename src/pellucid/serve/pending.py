@@ -12,6 +12,7 @@ from fastapi import Header, Request
 from pydantic import BaseModel, Field
 
 from pellucid.base.errors import InvalidParameter
+from pellucid.records.actor import Actor
 from pellucid.serve.body import Upload
 from pellucid.store.idempotency import Key
 
@@ -45,13 +46,13 @@ def wants_later(preference: str | None) -> bool:
     return bool(RESPOND_ASYNC.search(preference or ""))
 
 
-def idempotency_key(request: Request, given: str | None, upload: Upload, hours: float) -> Key | None:
-    """The key with what it stands for: keys of different callers, told apart by what they log in with, never meet."""
+def idempotency_key(request: Request, actor: Actor, given: str | None, upload: Upload, hours: float) -> Key | None:
+    """The key with what it stands for. Those of different callers never meet; a rotated API key is still the same caller."""
     if given is None:
         return None
     if len(request.headers.getlist("Idempotency-Key")) > 1:
         raise InvalidParameter("there are several headers Idempotency-Key; send one")
-    owner = hashlib.sha256(request.headers.get("Authorization", "").encode()).hexdigest()
+    owner = actor.key or actor.name
     sent = [hashlib.sha256(upload.data).hexdigest(), upload.source, upload.declared]
     fingerprint = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     return Key(owner, given, fingerprint, datetime.now(UTC) + timedelta(hours=hours))

@@ -51,7 +51,7 @@ def entries(engine: Engine, after: int = 0) -> Iterator[Entry]:
 
 
 def verify(engine: Engine, since: datetime | None = None, checkpoint: Head | None = None) -> Walk:
-    """Walk the chain from its beginning, or from the first entry made at or after `since` (from the checkpoint if that is earlier).
+    """Walk the chain from its beginning, or from the first entry made at or after `since` (or from an earlier checkpoint).
 
     The head row is a checkpoint too, so an end that was cut off is found unless that row was forged as well.
     """

@@ -17,6 +17,7 @@ from pellucid.base.errors import ConfigError
 BUSY_TIMEOUT_S = 30
 CONNECTIONS = 16
 WRITES = "pellucid_writes"
+LOSABLE = "pellucid_losable"
 
 
 def open_database(url: str) -> Engine:
@@ -38,6 +39,11 @@ def writing(engine: Engine) -> AbstractContextManager[Connection]:
     return engine.execution_options(**{WRITES: True}).begin()
 
 
+def counting(engine: Engine) -> AbstractContextManager[Connection]:
+    """As `writing`, for a counter that may lose its last steps with the power: its commit does not wait for the disk."""
+    return engine.execution_options(**{WRITES: True, LOSABLE: True}).begin()
+
+
 def _open_sqlite(address: URL) -> Engine:
     connect = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     engine = create_engine(address, connect_args=connect, pool_size=CONNECTIONS)
@@ -50,7 +56,9 @@ def _open_postgresql(address: URL) -> Engine:
     """By pg8000 (BSD) where the address names no driver."""
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+pg8000")
-    return create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True)
+    engine = create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True)
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
 
 
 def _set_up(connection: Any, _record: object) -> None:
@@ -62,5 +70,13 @@ def _set_up(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get(WRITES):
+        # The next transaction that may not be lost flushes this one with it. Inside a transaction it cannot be set.
+        connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get(LOSABLE) else 'FULL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get(LOSABLE):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")

@@ -1,7 +1,7 @@
 """API keys in the database: made, listed, rotated, revoked, and asked on every request.
 
-The rate is a token bucket, one column of the key's row: when it will be full again. A request moves that moment on by one token in a
-single statement, if it may, so that several processes share one bucket; a key without a rate costs a read only.
+The rate is a token bucket, one column of the key's row: when it will be full again. A request moves that moment on by one token,
+if it may, in a single statement, so that several processes share one bucket; a key without a rate costs a read only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pellucid.records.actor import Actor, Roles, in_order
 from pellucid.records.audit import Change
 from pellucid.records.key import WINDOW_S, Allowance, Key, KeyWish, Secret, allowance, state_of, token_s
 from pellucid.store.audit import record
-from pellucid.store.database import writing
+from pellucid.store.database import counting, writing
 from pellucid.store.tables import api_keys
 
 # No SHA-256 in hex: nothing matches it.
@@ -104,7 +104,7 @@ def _count(engine: Engine, row: RowMapping, at: datetime) -> Allowance | None:
     """Note the day, and take a token where there is a rate."""
     if row["per_minute"] is None:
         if row["last_used"] != at.date():
-            with writing(engine) as connection:
+            with counting(engine) as connection:
                 connection.execute(update(api_keys).where(api_keys.c.id == row["id"]).values(last_used=at.date()))
         return None
     return _take(engine, row["id"], row["per_minute"], at)
@@ -119,7 +119,7 @@ def _take(engine: Engine, key_id: str, per_minute: int, at: datetime) -> Allowan
         .values(bucket_full=case((full > second, full), else_=second) + token_s(per_minute), last_used=at.date())
         .returning(full)
     )
-    with writing(engine) as connection:
+    with counting(engine) as connection:
         after = connection.execute(taken).scalar_one_or_none()
     if after is not None:
         return allowance(per_minute, after, second, refused=False)

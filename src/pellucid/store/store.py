@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, select
 
 from pellucid.base.errors import InvalidParameter, NotFound, PictureWithheld
 from pellucid.base.ids import is_id, new_id
+from pellucid.records.audit import Change
 from pellucid.records.event import Event
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.records.retention import Retention
@@ -34,6 +35,7 @@ from pellucid.store.analyses import (
     set_failed,
     standing_of,
 )
+from pellucid.store.audit import record
 from pellucid.store.bank_matches import log_matches
 from pellucid.store.database import open_database, writing
 from pellucid.store.deletion import erase, lock_object, release_picture
@@ -47,6 +49,7 @@ from pellucid.store.queue import ANALYSE, Job, Queue, add_job, add_taken_job, fi
 from pellucid.store.retention import overdue
 
 LEASE_S = 60.0
+RETENTION = "retention"  # the actor of deletions that a policy asks for and nobody else
 DELIVERED_KEPT = timedelta(days=7)
 
 
@@ -146,10 +149,14 @@ class Store:
             for event in events:
                 add_event(connection, event)
 
-    def erase(self, analysis_id: str, why: str) -> bool:
-        """Delete all but the tombstone (deletion.py). False where it was deleted before. Raises `NotFound`."""
+    def erase(self, analysis_id: str, why: str, actor: str = RETENTION) -> bool:
+        """Delete all but tombstone (deletion.py) and audit entry. False where it was deleted before. Raises `NotFound`."""
         with writing(self.database) as connection:
-            return erase(connection, self.objects, analysis_id, why)
+            erased = erase(connection, self.objects, analysis_id, why)
+            if erased:
+                told = Change(actor=actor, action="analysis.deleted", subject=analysis_id, details={"why": why})
+                record(connection, told)
+        return erased
 
     def erase_overdue(self, policy: Retention, limit: int = 100) -> int:
         """Delete what the policy says is over, at most `limit`; says how many."""

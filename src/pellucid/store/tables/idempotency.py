@@ -10,7 +10,7 @@ from pellucid.store.tables.metadata import METADATA
 idempotency = Table(
     "idempotency",
     METADATA,
-    Column("owner", String(64), primary_key=True),  # a hash of who asks: two callers may use the same key
+    Column("owner", String(64), primary_key=True),  # who asks, by his API key: two callers may use the same idempotency key
     Column("key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
     Column("analysis", Id, nullable=False),
