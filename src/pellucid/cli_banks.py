@@ -44,7 +44,7 @@ def import_bank(
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
     with database_at(data) as database:
         bank = import_bank(database, rule, listed.entries, operator())
-    typer.echo(f"{bank.label}: {bank.entries:,} entries, {listed.passed_over:,} lines passed over; {bank.action} within {bank.bound}")
+    typer.echo(f"{bank.label}: {bank.entries:,} entries, {listed.passed_over:,} passed over; {bank.action} within {bank.bound}")
 
 
 @banks_app.command("list")

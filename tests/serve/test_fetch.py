@@ -282,8 +282,8 @@ def test_tls_checks_the_name_though_the_address_is_pinned(tmp_path: Path) -> Non
             assert got == b"over tls"
             with pytest.raises(FetchFailed):
                 await fetcher.fetch(f"https://other.example:{site.port}/a", lambda count: None)
+            strangers = Fetcher(settings(site), always("127.0.0.1"))
             with pytest.raises(FetchFailed):
-                strangers = Fetcher(settings(site), always("127.0.0.1"))
                 await strangers.fetch(f"https://pictures.example:{site.port}/a", lambda count: None)
 
     asyncio.run(scenario())

@@ -69,9 +69,7 @@ class KnowingAnalyser:
         answer = self._answer(clock, data, source, declared, picture)
         return replace(answer, report=with_matches(answer.report, matches, banks))
 
-    def _answer(
-        self, clock: _Clock, data: bytes, source: str | None, declared: Declared | None, picture: Picture
-    ) -> Analysis:
+    def _answer(self, clock: _Clock, data: bytes, source: str | None, declared: Declared | None, picture: Picture) -> Analysis:
         if self._setup is None:
             return self._asked(clock, data, source, declared, picture)
         setup = self._setup()
@@ -85,9 +83,7 @@ class KnowingAnalyser:
         model = found.report.model.model_copy(update={"setup": setup})
         return replace(found, report=found.report.model_copy(update={"model": model}))
 
-    def _asked(
-        self, clock: _Clock, data: bytes, source: str | None, declared: Declared | None, picture: Picture
-    ) -> Analysis:
+    def _asked(self, clock: _Clock, data: bytes, source: str | None, declared: Declared | None, picture: Picture) -> Analysis:
         found = self._analyser.analyse(data, source, declared, picture)
         return Analysis(clock.timed(found.report), found.embedding)
 

@@ -78,9 +78,7 @@ class PdqIndex:
         begins = self._starts_bv[band, values]
         return begins + band * len(self), self._starts_bv[band, values + 1] - begins
 
-    def _compared(
-        self, asked_qw: Words, begins: Integers, counts: Integers, bound: int
-    ) -> tuple[Integers, Integers, Integers]:
+    def _compared(self, asked_qw: Words, begins: Integers, counts: Integers, bound: int) -> tuple[Integers, Integers, Integers]:
         flat, total = counts.ravel(), int(counts.sum())
         before = np.cumsum(flat) - flat
         places = np.arange(total) + np.repeat(begins.ravel() - before, flat)
@@ -91,6 +89,7 @@ class PdqIndex:
         # A row may share several bands.
         pairs, first = np.unique(which[close] * len(self) + rows[close], return_index=True)
         return pairs // len(self), pairs % len(self), bits[close][first]
+
 
 def compared(hashes_nw: Words, asked_qw: Words, bound: int) -> tuple[Integers, Integers, Integers]:
     """As `PdqIndex.near`, by comparing all: what a few thousand hashes need."""

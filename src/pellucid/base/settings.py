@@ -87,8 +87,10 @@ class Settings(BaseSettings):
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
 
-    fetch_urls: bool = Field(False, description="Whether pictures may be given by their address (`{\"url\": …}`).")
-    fetch_timeout_s: float = Field(10.0, gt=0, description="Seconds in which a picture must have been fetched, redirects included.")
+    fetch_urls: bool = Field(False, description='Whether pictures may be given by their address (`{"url": …}`).')
+    fetch_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which a picture must have been fetched, redirects included."
+    )
     fetch_ports: Annotated[tuple[int, ...], NoDecode] = Field(
         (80, 443), description="Ports that are fetched from, separated by commas."
     )

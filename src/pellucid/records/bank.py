@@ -1,4 +1,4 @@
-"""Hash banks: lists of known pictures by PDQ, each with what to do about them. A bank holds hashes and references, never pictures."""
+"""Hash banks: lists of known pictures by PDQ, each with what to do about them. A bank holds no pictures."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _lines_of(text: str) -> Iterator[_Line]:
     if text.lstrip()[:1] in ("{", "["):
         return _from_json(text)
     first = text.partition("\n")[0]
-    if HEADER <= {name.strip() for name in first.split(",")}:
+    if {name.strip() for name in first.split(",")} >= HEADER:
         return _from_table(text)
     if "," in first:
         return _from_rows(text)
@@ -134,7 +134,9 @@ def _from_object(place: str, item: Mapping[str, Any]) -> _Line:
     signals = item.get("signals")
     if isinstance(signals, dict):
         value = str(signals.get("pdq") or "")
-        return _Line(place, value, "pdq" if value else "other", reference=_content_reference(item), tags=str(item.get("note") or ""))
+        return _Line(
+            place, value, "pdq" if value else "other", reference=_content_reference(item), tags=str(item.get("note") or "")
+        )
     indicator = item.get("indicator", item.get("raw_indicator"))
     if isinstance(indicator, dict):
         item, indicator = {**indicator, **item}, indicator.get("indicator")

@@ -91,7 +91,7 @@ class Moderation(Frozen):
 
 
 class BankMatch(Frozen):
-    """The picture is, or is nearly, a known one of a hash bank: in `distance` of 256 bits its PDQ differs from the entry's `hash`.
+    """The picture is, or is nearly, a known one of a hash bank: its PDQ and the entry's `hash` differ in `distance` of 256 bits.
 
     `orientation` says how it stands to the known picture: "upright", "mirrored", "turned right" …
     """

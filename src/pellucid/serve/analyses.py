@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import (
-    AnalysisFailed,
     AddressRefused,
+    AnalysisFailed,
     AnalysisTooSlow,
     BadRequest,
     BodyTooLarge,
@@ -28,6 +28,7 @@ from pellucid.base.errors import (
     ImageTooSmall,
     InvalidParameter,
     NotAnImage,
+    NotAnswered,
     NotFound,
     NotMultipart,
     PictureWithheld,
@@ -191,7 +192,9 @@ async def delete_analysis(service: Held, actor: Annotated[Actor, require("admin"
     response_class=Response,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(NotFound, Deleted, NotAnswered, AnalysisFailed, PictureWithheld, InvalidParameter, Starting, Busy, AnalysisTooSlow),
+        **documented(
+            NotFound, Deleted, NotAnswered, AnalysisFailed, PictureWithheld, InvalidParameter, Starting, Busy, AnalysisTooSlow
+        ),
     },
 )
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:

@@ -9,7 +9,17 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from pellucid.base.errors import BadExchange, BadRequest, BodyTooLarge, BodyTooSlow, Busy, EmptyBody, InvalidParameter, NotFound, NotMultipart
+from pellucid.base.errors import (
+    BadExchange,
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    Busy,
+    EmptyBody,
+    InvalidParameter,
+    NotFound,
+    NotMultipart,
+)
 from pellucid.base.ids import PATTERN
 from pellucid.records.actor import Actor
 from pellucid.records.bank import LARGEST_BOUND, NAME, USUAL_BOUND, Bank, BankRule, MatchEntry, match_lines
@@ -101,9 +111,7 @@ async def export_matches(service: Held, asked: Annotated[FilterQuery, Query()]) 
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
-@router.get(
-    "/{name}", summary="One bank", dependencies=[require("moderate")], responses=documented(NotFound, InvalidParameter)
-)
+@router.get("/{name}", summary="One bank", dependencies=[require("moderate")], responses=documented(NotFound, InvalidParameter))
 async def get_bank(service: Held, name: Name) -> Bank:
     return (await service.read(lambda: bank_named(service.store.database, name))).bank
 

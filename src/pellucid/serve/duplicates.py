@@ -56,11 +56,9 @@ class Duplicates(BaseModel):
     responses=documented(NotFound, Deleted, NotAnswered, AnalysisFailed, InvalidParameter),
 )
 async def get_duplicates(service: Held, analysis_id: AnalysisId, asked: Annotated[DuplicateQuery, Query()]) -> Duplicates:
-    """The same bytes first, then those whose PDQ hash differs in at most 31 bits. Flat pictures (PDQ quality below 50) have no near
-    ones. A near one may still have a part that was changed: nothing is inherited from it here."""
-    return await service.read(
-        lambda: Duplicates(items=duplicates_of(service.store, service.hashes, analysis_id)[: asked.limit])
-    )
+    """The same bytes first, then those whose PDQ hash differs in at most 31 bits. Flat pictures (PDQ quality below 50) have none
+    that are near. A near one may have a part that was changed: nothing is inherited from it here."""
+    return await service.read(lambda: Duplicates(items=duplicates_of(service.store, service.hashes, analysis_id)[: asked.limit]))
 
 
 def duplicates_of(store: Store, hashes: StoredHashes, analysis_id: str, most: int = 200) -> list[Duplicate]:
@@ -68,7 +66,13 @@ def duplicates_of(store: Store, hashes: StoredHashes, analysis_id: str, most: in
     report = store.get(analysis_id)
     same = [
         Duplicate(
-            analysis=row.id, created=row.created, relation="same_bytes", hash=report.image.pdq, distance=0, cosine=1.0, why=SAME_BYTES
+            analysis=row.id,
+            created=row.created,
+            relation="same_bytes",
+            hash=report.image.pdq,
+            distance=0,
+            cosine=1.0,
+            why=SAME_BYTES,
         )
         for row in same_bytes(store.database, report.image.sha256, most + 1)
         if row.id != analysis_id
@@ -87,8 +91,13 @@ def _near(store: Store, hashes: StoredHashes, report: Report, most: int) -> list
             bits = own[row.number]
             found.append(
                 Duplicate(
-                    analysis=row.id, created=row.created, relation="near", hash=row.pdq.hex(), distance=bits, cosine=likeness,
+                    analysis=row.id,
+                    created=row.created,
+                    relation="near",
+                    hash=row.pdq.hex(),
+                    distance=bits,
+                    cosine=likeness,
                     why=why_near(bits, likeness),
-                )  # fmt: skip
+                )
             )
     return sorted(found, key=lambda each: (each.distance, each.analysis))

@@ -33,7 +33,10 @@ class Analyser(Protocol):
     def analyse(
         self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
     ) -> Analysis:
-        """The answer to one picture, `decoded` where that was done before. Raises `ImageError` where the bytes are not one. Safe to call from several threads."""
+        """The answer to one picture, `decoded` where that was done before. Safe to call from several threads.
+
+        Raises `ImageError` where the bytes are not one.
+        """
         ...
 
 

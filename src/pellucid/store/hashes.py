@@ -52,9 +52,7 @@ def same_bytes(database: Engine, sha256: str, limit: int) -> Sequence[Row[Any]]:
         return connection.execute(statement.order_by(analyses.c.id.desc()).limit(limit)).all()
 
 
-def answers_before(
-    database: Engine, sha256: str, declared: str | None
-) -> Iterator[tuple[Report, NDArray[np.float32] | None]]:
+def answers_before(database: Engine, sha256: str, declared: str | None) -> Iterator[tuple[Report, NDArray[np.float32] | None]]:
     """Report and embedding of the newest answers about just these bytes under this declaration."""
     same = (analyses.c.sha256 == sha256, analyses.c.state == "answered", analyses.c.declared.is_not_distinct_from(declared))
     statement = select(analyses.c.report, analyses.c.embedding).where(*same).order_by(analyses.c.id.desc()).limit(LOOKED_AT)
