@@ -66,12 +66,19 @@ class KnownPictures:
         return replace(engine, analyser=knowing)
 
     def picture(self, analysis_id: str) -> bytes:
-        """Its bytes, if no bank of then or of today blocks them. Raises `PictureWithheld`, or as `Store.get`."""
-        image = self._store.get(analysis_id).image
-        banks = self.banks()
-        if image.pdq and blocks(banks.matches([image.pdq], image.pdq_quality or 0)):
-            raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
+        """Its bytes, if they may be shown. Raises `PictureWithheld`, or as `Store.get`."""
+        self.check_shown(analysis_id)
         return self._store.picture(analysis_id)
+
+    def check_shown(self, analysis_id: str) -> None:
+        """To be asked before anything is served that was made of the picture. Raises `PictureWithheld`, or as `Store.get`.
+
+        What a bank of then blocked stays blocked; what one of today lists is blocked from today on.
+        """
+        report, banks = self._store.get(analysis_id), self.banks()
+        pdq, quality = report.image.pdq, report.image.pdq_quality or 0
+        if report.withheld or (pdq and blocks(banks.matches([pdq], quality))):
+            raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
 
     def _loaded(self, listed: tuple[Listed, ...]) -> Banks:
         rows = [[(row.number, row.pdq) for row in entries_in(self._store.database, each.list)] for each in listed]
