@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from pellucid.analyse.facts import pdq_of
 from pellucid.serve.engine import Engine
+from pellucid.serve.known import StoredHashes
 from pellucid.store.audit import entries as audited
+from pellucid.store.database import writing
+from pellucid.store.tables import hashes
 from tests.pictures import flat, jpeg, png, saved, scene
 from tests.serve.conftest import MakeApp
 from tests.serve.fake import FakeAnalyser
@@ -79,7 +83,7 @@ def test_a_picture_on_a_blocking_bank_is_blocked_unseen_and_logged(client: TestC
     assert (report["inference"], report["caption"], report["tags"]) == (None, None, [])
     heatmap = client.get(f"/v1/analyses/{report['id']}/heatmap")
     assert (heatmap.status_code, heatmap.json()["code"]) == (451, "picture-withheld")
-    (logged,) = client.get("/v1/banks/matches").json()["items"]
+    (logged,) = client.get("/v1/bank-matches").json()["items"]
     assert (logged["analysis"], logged["match"], logged["source"]) == (report["id"], match, "a.jpg")
     assert client.get("/v1/analyses", params={"decision": "block"}).json()["items"][0]["id"] == report["id"]
 
@@ -139,12 +143,12 @@ def test_matches_are_paged_filtered_and_exported(client: TestClient) -> None:
     put(client)
     put(client, "seen", seed=1, action="note")
     ids = [send(client, data)["id"] for data in (png(), png(seed=1), jpeg())]
-    first = client.get("/v1/banks/matches", params={"limit": 2}).json()
-    second = client.get("/v1/banks/matches", params={"limit": 2, "after": first["next"]}).json()
+    first = client.get("/v1/bank-matches", params={"limit": 2}).json()
+    second = client.get("/v1/bank-matches", params={"limit": 2, "after": first["next"]}).json()
     assert [item["analysis"] for item in first["items"] + second["items"]] == ids
     assert second["next"] is None
-    assert [item["analysis"] for item in client.get("/v1/banks/matches?action=note").json()["items"]] == [ids[1]]
-    rows = list(csv.DictReader(io.StringIO(client.get("/v1/banks/matches.csv?bank=known").text)))
+    assert [item["analysis"] for item in client.get("/v1/bank-matches?action=note").json()["items"]] == [ids[1]]
+    rows = list(csv.DictReader(io.StringIO(client.get("/v1/bank-matches.csv?bank=known").text)))
     assert [row["analysis"] for row in rows] == [ids[0], ids[2]]
     assert rows[0]["reference"] == "case-0"
 
@@ -152,7 +156,7 @@ def test_matches_are_paged_filtered_and_exported(client: TestClient) -> None:
 def test_a_source_that_a_spreadsheet_would_run_is_disarmed(client: TestClient) -> None:
     put(client)
     client.post("/v1/analyses", files={"file": ("=HYPERLINK(1)", png())})
-    (row,) = csv.DictReader(io.StringIO(client.get("/v1/banks/matches.csv").text))
+    (row,) = csv.DictReader(io.StringIO(client.get("/v1/bank-matches.csv").text))
     assert row["source"] == "'=HYPERLINK(1)"
 
 
@@ -160,9 +164,9 @@ def test_a_source_that_a_spreadsheet_would_run_is_disarmed(client: TestClient) -
     ("role", "call", "status"),
     [
         ("platform", ("GET", "/v1/banks"), 403),
-        ("platform", ("GET", "/v1/banks/matches"), 403),
+        ("platform", ("GET", "/v1/bank-matches"), 403),
         ("moderator", ("GET", "/v1/banks"), 200),
-        ("moderator", ("GET", "/v1/banks/matches"), 200),
+        ("moderator", ("GET", "/v1/bank-matches"), 200),
         ("moderator", ("PUT", "/v1/banks/a?action=note&reason=x"), 403),
         ("moderator", ("DELETE", "/v1/banks/a"), 403),
     ],
@@ -270,18 +274,11 @@ def test_flat_pictures_have_no_near_ones(hashing: TestClient) -> None:
     assert client.get(f"/v1/analyses/{first['id']}/duplicates").json()["items"] == []
 
 
-def test_hashes_are_found_in_the_index_as_in_its_tail(app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tail becomes an index at a number of hashes that a test cannot wait for; here it is two."""
-    monkeypatch.setattr("pellucid.serve.known.LARGEST_TAIL", 2)
-    from sqlalchemy import insert
-
-    from pellucid.serve.known import StoredHashes
-    from pellucid.store.database import writing
-    from pellucid.store.tables import hashes
-
-    stored, database = StoredHashes(app.state.service.store), app.state.service.store.database
+def test_hashes_are_found_in_the_index_as_in_its_tail(app: FastAPI, client: TestClient) -> None:
+    store = app.state.service.store
+    stored = StoredHashes(store, largest_tail=2)
     for round_of_three in range(3):
-        with writing(database) as connection:
+        with writing(store.database) as connection:
             rows = [{"analysis": f"{round_of_three}{place}", "pdq": bytes(31) + bytes([place])} for place in range(3)]
             connection.execute(insert(hashes), rows)
         found = stored.near_to("00", 31)

@@ -134,8 +134,9 @@ def test_hashes_that_say_little_are_not_kept(store: Store) -> None:
     assert hash_of(store.database, flat.id) is None
     (row,) = hashes_after(store.database, 0)
     assert list(hashes_after(store.database, row.number)) == []
-    (picture,) = pictures_of(store.database, [row.number])
+    (picture,) = pictures_of(store.database, [row.number], flat.image.sha256 + "other")
     assert picture.id == good.id
+    assert list(pictures_of(store.database, [row.number], good.image.sha256)) == []
 
 
 def test_a_deleted_picture_leaves_no_hash_and_its_match_stays(store: Store) -> None:

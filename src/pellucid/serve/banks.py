@@ -1,4 +1,4 @@
-"""`/v1/banks`: hash banks imported, listed and removed; and the log of matches, for the site's legal reporting."""
+"""`/v1/banks`: hash banks imported, listed and removed; `/v1/bank-matches`: the log, for the site's legal reporting."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from pellucid.serve.service import Held
 from pellucid.store.bank_matches import MatchFilters, all_logged_matches, logged_matches
 from pellucid.store.banks import all_banks, bank_named, import_bank, remove_bank
 
-router = APIRouter(prefix="/v1/banks", tags=["hash banks"])
+router = APIRouter(prefix="/v1", tags=["hash banks"])
 
 Name = Annotated[str, Path(pattern=NAME, description="The bank's name", examples=["known-abuse"])]
 Admin = Annotated[Actor, require("admin")]
@@ -78,13 +78,13 @@ class MatchPage(BaseModel):
     next: str | None = Field(description="Send it as `after` for the next page; null at the end")
 
 
-@router.get("", summary="All hash banks", dependencies=[require("moderate")], responses=documented())
+@router.get("/banks", summary="All hash banks", dependencies=[require("moderate")], responses=documented())
 async def list_banks(service: Held) -> Banks:
     return Banks(items=[listed.bank for listed in await service.read(lambda: all_banks(service.store.database))])
 
 
 @router.get(
-    "/matches",
+    "/bank-matches",
     summary="Every match found, for legal reporting",
     dependencies=[require("moderate")],
     responses=documented(InvalidParameter),
@@ -98,7 +98,7 @@ async def list_matches(service: Held, asked: Annotated[MatchQuery, Query()]) -> 
 
 
 @router.get(
-    "/matches.csv",
+    "/bank-matches.csv",
     summary="The same as one CSV file",
     dependencies=[require("admin")],
     response_class=StreamingResponse,
@@ -111,13 +111,13 @@ async def export_matches(service: Held, asked: Annotated[FilterQuery, Query()]) 
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
-@router.get("/{name}", summary="One bank", dependencies=[require("moderate")], responses=documented(NotFound, InvalidParameter))
+@router.get("/banks/{name}", summary="One bank", dependencies=[require("moderate")], responses=documented(NotFound, InvalidParameter))
 async def get_bank(service: Held, name: Name) -> Bank:
     return (await service.read(lambda: bank_named(service.store.database, name))).bank
 
 
 @router.put(
-    "/{name}",
+    "/banks/{name}",
     summary="Make a bank of a file, or replace its entries and rule",
     openapi_extra={
         "requestBody": {
@@ -140,7 +140,7 @@ async def put_bank(service: Held, request: Request, actor: Admin, name: Name, as
         return await service.read(replace)
 
 
-@router.delete("/{name}", status_code=204, summary="Remove a bank", responses=documented(NotFound, InvalidParameter))
+@router.delete("/banks/{name}", status_code=204, summary="Remove a bank", responses=documented(NotFound, InvalidParameter))
 async def delete_bank(service: Held, actor: Admin, name: Name) -> None:
     """Matches found before stay in the log, and pictures that it blocked stay withheld."""
     await service.read(lambda: remove_bank(service.store.database, name, actor.name))

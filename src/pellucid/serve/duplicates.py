@@ -24,6 +24,8 @@ from pellucid.store.analyses import embedding_from
 from pellucid.store.hashes import pictures_of, same_bytes
 from pellucid.store.store import Store
 
+PORTION = 500
+
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
 
 
@@ -81,14 +83,14 @@ def duplicates_of(store: Store, hashes: StoredHashes, analysis_id: str, most: in
 
 
 def _near(store: Store, hashes: StoredHashes, report: Report, most: int) -> list[Duplicate]:
-    own = hashes.near_to(report.id, USUAL_BOUND)
-    nearest = sorted(own, key=lambda number: (own[number], -number))[:most]
+    bits_of = hashes.near_to(report.id, USUAL_BOUND)
+    nearest = sorted(bits_of, key=lambda number: (bits_of[number], -number))
     mine = store.embedding(report.id)
-    found = []
-    for row in pictures_of(store.database, nearest):
-        if row.sha256 != report.image.sha256:
-            likeness = cosine(mine, embedding_from(row.embedding))
-            bits = own[row.number]
+    found: list[Duplicate] = []
+    # By portions: thousands of the nearest may be the same bytes again.
+    for start in range(0, len(nearest), PORTION):
+        for row in pictures_of(store.database, nearest[start : start + PORTION], report.image.sha256):
+            likeness, bits = cosine(mine, embedding_from(row.embedding)), bits_of[row.number]
             found.append(
                 Duplicate(
                     analysis=row.id,
@@ -100,4 +102,6 @@ def _near(store: Store, hashes: StoredHashes, report: Report, most: int) -> list
                     why=why_near(bits, likeness),
                 )
             )
+        if len(found) >= most:
+            break
     return sorted(found, key=lambda each: (each.distance, each.analysis))

@@ -84,7 +84,7 @@ class KnownPictures:
         rows = [[(row.number, row.pdq) for row in entries_in(self._store.database, each.list)] for each in listed]
         packed = b"".join(pdq for bank in rows for _, pdq in bank)
         numbers = np.array([number for bank in rows for number, _ in bank], dtype=np.int64)
-        places = np.repeat(np.arange(len(rows), dtype=np.int16), [len(bank) for bank in rows])
+        places = np.repeat(np.arange(len(rows), dtype=np.int16), np.array([len(bank) for bank in rows], dtype=np.int64))
         entries = Entries(words_of(packed), numbers, places)
         return Banks([each.bank for each in listed], entries, partial(references_of, self._store.database))
 
@@ -92,8 +92,8 @@ class KnownPictures:
 class StoredHashes:
     """Hashes of answered pictures: an index, and a tail of newer ones that is compared whole until the next index."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, largest_tail: int = LARGEST_TAIL) -> None:
+        self._store, self._largest_tail = store, largest_tail
         self._lock = threading.Lock()
         self._index, self._numbers = PdqIndex(words_of(b"")), np.zeros(0, dtype=np.int64)
         self._tail: dict[int, bytes] = {}
@@ -119,7 +119,7 @@ class StoredHashes:
             if place == len(self._numbers) or self._numbers[place] != row.number:
                 self._tail[row.number] = row.pdq
             self._last = max(self._last, row.number)
-        if len(self._tail) > max(LARGEST_TAIL, len(self._numbers) // 10):
+        if len(self._tail) > max(self._largest_tail, len(self._numbers) // 10):
             self._build()
 
     def _build(self) -> None:

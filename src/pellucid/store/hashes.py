@@ -37,12 +37,13 @@ def hash_of(database: Engine, analysis_id: str) -> bytes | None:
         return connection.execute(select(hashes.c.pdq).where(hashes.c.analysis == analysis_id)).scalar_one_or_none()
 
 
-def pictures_of(database: Engine, numbers: Sequence[int]) -> Sequence[Row[Any]]:
-    """(number, pdq, id, sha256, created, embedding) of those that still stand answered."""
-    columns = (hashes.c.number, hashes.c.pdq, analyses.c.id, analyses.c.sha256, analyses.c.created, analyses.c.embedding)
+def pictures_of(database: Engine, numbers: Sequence[int], but: str) -> Sequence[Row[Any]]:
+    """(number, pdq, id, created, embedding) of those that still stand answered and are not of the bytes `but`."""
+    columns = (hashes.c.number, hashes.c.pdq, analyses.c.id, analyses.c.created, analyses.c.embedding)
+    others = (hashes.c.number.in_(numbers), analyses.c.state == "answered", analyses.c.sha256 != but)
     joined = select(*columns).join(analyses, analyses.c.id == hashes.c.analysis)
     with database.connect() as connection:
-        return connection.execute(joined.where(hashes.c.number.in_(numbers), analyses.c.state == "answered")).all()
+        return connection.execute(joined.where(*others)).all()
 
 
 def same_bytes(database: Engine, sha256: str, limit: int) -> Sequence[Row[Any]]:
