@@ -111,7 +111,9 @@ async def export_matches(service: Held, asked: Annotated[FilterQuery, Query()]) 
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
-@router.get("/banks/{name}", summary="One bank", dependencies=[require("moderate")], responses=documented(NotFound, InvalidParameter))
+@router.get(
+    "/banks/{name}", summary="One bank", dependencies=[require("moderate")], responses=documented(NotFound, InvalidParameter)
+)
 async def get_bank(service: Held, name: Name) -> Bank:
     return (await service.read(lambda: bank_named(service.store.database, name))).bank
 
