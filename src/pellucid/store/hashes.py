@@ -34,7 +34,9 @@ def hashes_after(database: Engine, number: int) -> Iterator[Row[Any]]:
 
 def hash_of(database: Engine, analysis_id: str) -> bytes | None:
     with database.connect() as connection:
-        found: bytes | None = connection.execute(select(hashes.c.pdq).where(hashes.c.analysis == analysis_id)).scalar_one_or_none()
+        found: bytes | None = connection.execute(
+            select(hashes.c.pdq).where(hashes.c.analysis == analysis_id)
+        ).scalar_one_or_none()
     return found
 
 
