@@ -183,6 +183,8 @@ def _serving(bundle: Path, captions: bool) -> Iterator[int]:
         port = free.getsockname()[1]
         free.close()
         environment = os.environ | {"PELLUCID_CAPTIONS": str(captions), "PELLUCID_LOG_LEVEL": "warning"}
+        # The same pictures come again and again, and each must be measured.
+        environment["PELLUCID_REUSE_ANSWERS"] = "false"
         command = [sys.executable, "-c", "from pellucid.cli import main; main()", "serve"]
         options = ["--port", str(port), "--data", data, "--bundle", str(bundle)]
         process = subprocess.Popen([*command, *options], env=environment, stdout=subprocess.DEVNULL)

@@ -6,9 +6,11 @@ The models are loaded in the background, so liveness answers at once and readine
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -16,7 +18,7 @@ from fastapi import FastAPI
 from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
 from pellucid.records.retention import load_retention
-from pellucid.serve import analyses, derivatives, health, keys, models, openapi, problems, webhooks
+from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, webhooks
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
@@ -28,8 +30,12 @@ from pellucid.store.keys import any_key_made
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
+    from pellucid.analyse.credentials import Credentials
     from pellucid.analyse.derive import Deriver
     from pellucid.analyse.described import Describer
+    from pellucid.analyse.policy import Policy
+
+SETUP_LETTERS = 16
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
@@ -43,7 +49,8 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    for part in (health,) if settings.role == "worker" else (openapi, analyses, derivatives, models, webhooks, keys, health):
+    parts = (openapi, analyses, duplicates, banks, derivatives, models, keys, webhooks, health)
+    for part in (health,) if settings.role == "worker" else parts:
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
@@ -92,14 +99,25 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
         batch_wait_ms=settings.batch_wait_ms,
     )  # fmt: skip
     describer = open_describer(settings) if settings.describer_url else None
-    analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
+    credentials = Credentials(settings.trust_list or shipped("trust"))
+    analyser = Analyser(bundle, policy, how, observe, credentials)
+    setup = partial(_setup, settings, bundle.head.label, policy, credentials, describer)
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     if describer is None:
-        return Engine(analyser, models, analyser.heatmap, bundle.head.label, analyser.close)
+        return Engine(
+            analyser, models, analyser.heatmap, bundle.head.label, close=analyser.close, room=analyser.room, setup=setup
+        )
     from pellucid.analyse.described import DescribedAnalyser
 
     both = DescribedAnalyser(analyser, describer, settings.threads)
-    return Engine(both, models, analyser.heatmap, bundle.head.label, both.close)
+    return Engine(both, models, analyser.heatmap, bundle.head.label, close=both.close, room=analyser.room, setup=setup)
+
+
+def _setup(settings: Settings, bundle: str, policy: Policy, credentials: Credentials, describer: Describer | None) -> str:
+    """A hash of all that decides an answer beside the picture. The trust list may change while the service runs."""
+    described = describer.label if describer else ""
+    parts = [package_version(), bundle, policy.model_dump_json(), str(settings.captions), described, credentials.stamp]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:SETUP_LETTERS]
 
 
 def open_describer(settings: Settings) -> Describer:

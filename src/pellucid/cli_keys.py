@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.tables import show, table
+from pellucid.cli_parts import Data, database_at, operator
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from pellucid.records.audit import Walk
     from pellucid.records.key import Key, Secret
 
@@ -26,7 +21,6 @@ BROKEN = 1
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may ask the service what.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log: who changed what, in a chain that shows every tampering.")
 
-Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="Folder of the database; as `serve` takes it.")]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id: what stands between the underscores.")]
 Since = Annotated[str | None, typer.Option(metavar="MOMENT", help="Only from here on (RFC 3339; without a zone UTC).")]
 
@@ -53,8 +47,8 @@ def create(
 
     asked = wish(name=name, role=role, scopes=scope or [], expires_in_days=days, per_minute=per_minute)
     roles = load_roles(read_settings().roles)
-    with _database(data) as engine:
-        _print_once(*create_key(engine, asked, roles, _operator(), datetime.now(UTC)))
+    with database_at(data) as engine:
+        _print_once(*create_key(engine, asked, roles, operator(), datetime.now(UTC)))
 
 
 @keys_app.command("list")
@@ -62,7 +56,7 @@ def list_keys(data: Data = None) -> None:
     """All keys, without their secrets."""
     from pellucid.store.keys import all_keys
 
-    with _database(data) as engine:
+    with database_at(data) as engine:
         found = all_keys(engine, datetime.now(UTC))
     columns = ("id", "name", "scopes", "state", "created", "expires", "a minute", "last used")
     show(table(None, columns, [_row(key) for key in found]))
@@ -79,8 +73,8 @@ def rotate(
     """Give a key a new secret and print it, once."""
     from pellucid.store.keys import rotate_key
 
-    with _database(data) as engine:
-        _print_once(*rotate_key(engine, key_id, timedelta(hours=overlap_hours), _operator(), datetime.now(UTC)))
+    with database_at(data) as engine:
+        _print_once(*rotate_key(engine, key_id, timedelta(hours=overlap_hours), operator(), datetime.now(UTC)))
 
 
 @keys_app.command("revoke")
@@ -88,8 +82,8 @@ def revoke(key_id: KeyId, data: Data = None) -> None:
     """Let a key in no more, at once and for good."""
     from pellucid.store.keys import revoke_key
 
-    with _database(data) as engine:
-        key = revoke_key(engine, key_id, _operator(), datetime.now(UTC))
+    with database_at(data) as engine:
+        key = revoke_key(engine, key_id, operator(), datetime.now(UTC))
     typer.echo(f"{key.id} of {key.name} is revoked")
 
 
@@ -104,7 +98,7 @@ def verify_log(
     from pellucid.store.audit import verify
 
     kept = read_checkpoint(checkpoint) if checkpoint else None
-    with _database(data) as engine:
+    with database_at(data) as engine:
         found = verify(engine, _moment(since), kept)
     _print_walk(found)
 
@@ -114,30 +108,9 @@ def export_log(since: Since = None, data: Data = None) -> None:
     """Print the log, one JSON object a line."""
     from pellucid.store.audit import after_moment, entries
 
-    with _database(data) as engine:
+    with database_at(data) as engine:
         for entry in entries(engine, after_moment(engine, _moment(since))):
             typer.echo(json.dumps(entry.fields(), ensure_ascii=False))
-
-
-@contextmanager
-def _database(data: Path | None) -> Iterator[Engine]:
-    """The database that `serve` with the same settings would open."""
-    from pellucid.app import open_store
-    from pellucid.base.settings import read_settings
-
-    store = open_store(read_settings(data_dir=data))
-    try:
-        yield store.database
-    finally:
-        store.close()
-
-
-def _operator() -> str:
-    """`cli:NAME`, as the machine knows who types; a container may know no name."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli:unknown"
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from pellucid.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    pass
+    from sqlalchemy import Engine
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
 Roots = Annotated[
@@ -24,6 +25,7 @@ BundleArgument = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="T
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", metavar="FOLDER", help="Bundle to use; the shipped one if not given.")
 ]
+Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="Folder of the database; as `serve` takes it.")]
 
 
 @contextmanager
@@ -62,3 +64,24 @@ def _root(text: str) -> tuple[str, Path]:
     if not Path(folder).is_dir():
         raise ConfigError(f"--root {name}: there is no folder {folder}")
     return name, Path(folder)
+
+
+@contextmanager
+def database_at(data: Path | None) -> Iterator[Engine]:
+    """The database that `serve` with the same settings would open."""
+    from pellucid.app import open_store
+    from pellucid.base.settings import read_settings
+
+    store = open_store(read_settings(data_dir=data))
+    try:
+        yield store.database
+    finally:
+        store.close()
+
+
+def operator() -> str:
+    """`cli:NAME`, as the machine knows who types; a container may know no name."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli:unknown"

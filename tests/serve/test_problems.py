@@ -19,7 +19,7 @@ KEY = "0123456789abcdef"
 class Broken(FakeAnalyser):
     """Fails as a bug of ours would."""
 
-    def analyse(self, data: bytes, source: str | None = None, declared: str | None = None) -> None:  # type: ignore[override]
+    def analyse(self, *given: object) -> None:  # type: ignore[override]
         raise ZeroDivisionError("secret of the inside")
 
 

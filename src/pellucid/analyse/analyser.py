@@ -23,6 +23,7 @@ from PIL import Image
 
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
+from pellucid.analyse.analysis import Analysis as Analysis
 from pellucid.analyse.claims import NOT_CHECKED, read_claims
 from pellucid.analyse.credentials import Credentials
 from pellucid.analyse.evidence import Declared, declaration, marks_in, shows_manifest, with_records
@@ -83,14 +84,6 @@ class AnalyserSettings:
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """The report, and the detection view's embedding [512] for search; None where the encoder did not answer."""
-
-    report: Report
-    embedding: Floats | None
-
-
-@dataclass(frozen=True)
 class _Asked:
     """The whole picture squashed, and the views that are with the encoder."""
 
@@ -121,7 +114,7 @@ class Analyser:
     ) -> None:  # fmt: skip
         """Without `credentials` a manifest in a file is noticed but not checked."""
         self.bundle, self.policy, self.settings, self.credentials = bundle, policy, settings or AnalyserSettings(), credentials
-        self._model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
+        self.model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
         self._captions = self.settings.captions and bundle.heads.caption is not None
         self._room = Room(self.settings.max_open_pixels)
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
@@ -136,19 +129,20 @@ class Analyser:
         self._pool.shutdown(cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
 
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
-        """Raises `ImageError` where `data` is no picture, `Unavailable` where too much waits."""
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
+    ) -> Analysis:
+        """Who has `decoded` the picture holds the `room`. Raises `ImageError` where `data` is no picture, or `Unavailable`."""
+        if decoded is not None:
+            return self._analyse(data, source, declared, decoded)
         with self.room(data):
-            return self.analyse_inside(data, source, declared)
+            return self._analyse(data, source, declared, None)
 
     def room(self, data: bytes) -> AbstractContextManager[None]:
         """Room for the open pixels of `data`, waited for and held until the block ends. Raises `ImageError`."""
         return self._room.hold(claimed_pixels(data, self.settings.limits))
 
-    def analyse_inside(
-        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
-    ) -> Analysis:
-        """As `analyse`, by one who holds the `room`, and may have `decoded` the picture."""
+    def _analyse(self, data: bytes, source: str | None, declared: Declared | None, decoded: Picture | None) -> Analysis:
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
         picture = decoded or parts.here("decode", lambda: decode(data, self.settings.limits))
@@ -173,7 +167,7 @@ class Analyser:
         report = Report(
             id=new_id(), created=stamp(datetime.now(UTC)), source=source, image=image,
             verdict=decided, inference=judged, evidence=evidence, not_checked=list(NOT_CHECKED),
-            caption=text, tags=chosen, moderation=moderation, model=self._model, missing=parts.missing,
+            caption=text, tags=chosen, moderation=moderation, model=self.model, missing=parts.missing,
             timing_ms=dict(parts.timing_ms),
         )  # fmt: skip
         return Analysis(report, seen.detect["embedding"].astype(np.float32) if seen else None)

@@ -67,6 +67,11 @@ class Credentials:
         except c2pa.C2paError as error:
             return [Evidence(kind="record", source=SOURCE, says="has_manifest", state="invalid", detail=_short(str(error)))]
 
+    @property
+    def stamp(self) -> str:
+        """Changes when the trust list does."""
+        return repr(_stamp(self._trust_list))
+
     def context(self) -> c2pa.Context:
         """For reading and for signing, with the trust list as it is now; of one that became unreadable the last good state."""
         with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -19,14 +20,13 @@ from pellucid.analyse.analyser import Analyser, Analysis
 from pellucid.analyse.answers import Answer, read_answer
 from pellucid.analyse.evidence import Declared
 from pellucid.analyse.parts import Parts
-from pellucid.base.pixels import decode
+from pellucid.base.pixels import Picture, decode
 from pellucid.records.prompt import Prompt
-from pellucid.records.report import Missing, Moderation, Report
+from pellucid.records.report import MILDEST_FIRST, Missing, Moderation, Report
 from pellucid.runtime.reply import Reply
 
 JPEG_QUALITY = 90
 """Of the copy that the describer is sent."""
-MILDEST_FIRST = ("allow", "limit", "review", "block")
 
 
 class Asks(Protocol):
@@ -67,18 +67,20 @@ class DescribedAnalyser:
         self._analyser.close()
         self._pool.shutdown(cancel_futures=True)
 
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
+    ) -> Analysis:
         """As `Analyser.analyse`."""
-        with self._analyser.room(data):
-            return self._analyse(data, source, declared)
+        with nullcontext() if decoded else self._analyser.room(data):
+            return self._analyse(data, source, declared, decoded)
 
-    def _analyse(self, data: bytes, source: str | None, declared: Declared | None) -> Analysis:
+    def _analyse(self, data: bytes, source: str | None, declared: Declared | None, decoded: Picture | None) -> Analysis:
         begun = time.perf_counter()
         parts = Parts(self._pool, self._limits_s)
-        picture = parts.here("decode", lambda: decode(data, self._analyser.settings.limits))
+        picture = parts.here("decode", lambda: decoded or decode(data, self._analyser.settings.limits))
         jpeg = parts.here("jpeg", lambda: jpeg_of(picture.image, self._describer.max_side))
         asked = [parts.start(prompt.part, partial(self._describer.answer, prompt, jpeg)) for prompt in self._describer.prompts]
-        found = self._analyser.analyse_inside(data, source, declared, picture)
+        found = self._analyser.analyse(data, source, declared, picture)
         answers = {started.name: parts.finish(started) for started in asked}
         taken = {"decode": parts.timing_ms.pop("decode")} | {f"describe_{name}": ms for name, ms in parts.timing_ms.items()}
         report = described(found.report, answers, parts.missing, self._describer.label)

@@ -66,7 +66,7 @@ class Parts:
         return result
 
     def leave_out(self, name: str, reason: str) -> None:
-        self.missing.append(Missing(part=name, reason=reason))
+        self.missing.append(Missing(part=name, reason=reason, transient=True))
 
     def _left_s(self, started: Started[T]) -> float:
         return max(0.0, started.since_s + self.limits_s[started.name] - time.perf_counter())

@@ -5,10 +5,14 @@
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
     │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch
     │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
+    │   ├── BadExchange       a file of hashes for a bank
+    │   ├── FetchError        a picture given by its address
+    │   │   └── FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
     │   └── Deleted           there was one
+    ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
     ├── NotAnswered           accepted, and not answered yet
     ├── AnalysisFailed        accepted, and could not be answered; kept as the reason of one: GaveUp
     ├── Unavailable           try again: stopping
@@ -122,6 +126,41 @@ class KeyNotActive(InputError):
     title = "The API key is revoked or has expired"
 
 
+class BadExchange(InputError):
+    code = "bad-exchange-file"
+    status = 422
+    title = "The file of hashes cannot be read"
+
+
+class FetchError(InputError):
+    code = "bad-fetch"
+    title = "The picture at this address cannot be fetched"
+
+
+class FetchDisabled(FetchError):
+    code = "fetch-disabled"
+    status = 403
+    title = "This service does not fetch pictures by address"
+
+
+class AddressRefused(FetchError):
+    code = "address-refused"
+    status = 422
+    title = "Pictures are not fetched from this address"
+
+
+class FetchFailed(FetchError):
+    code = "fetch-failed"
+    status = 422
+    title = "The address did not answer with a picture"
+
+
+class FetchTooSlow(FetchError):
+    code = "fetch-too-slow"
+    status = 422
+    title = "The address did not answer in time"
+
+
 class IdempotencyMismatch(InputError):
     code = "idempotency-mismatch"
     status = 422
@@ -166,6 +205,12 @@ class NotFound(PellucidError):
     code = "not-found"
     status = 404
     title = "There is no such thing here"
+
+
+class PictureWithheld(PellucidError):
+    code = "picture-withheld"
+    status = 451
+    title = "A hash bank blocks this picture, so it is shown to nobody"
 
 
 class Deleted(NotFound):

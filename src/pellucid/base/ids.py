@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from datetime import datetime
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
@@ -11,9 +12,10 @@ LENGTH = 26
 PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 
 
-def new_id() -> str:
-    """48 bits of milliseconds and 80 random bits, in 26 letters of Crockford's base 32."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+def new_id(moment: datetime | None = None) -> str:
+    """48 bits of milliseconds, of now or of `moment`, and 80 random bits, in 26 letters of Crockford's base 32."""
+    milliseconds = int(moment.timestamp() * 1000) if moment else time.time_ns() // 1_000_000
+    value = milliseconds << 80 | secrets.randbits(80)
     return "".join(ALPHABET[value >> shift & 31] for shift in range((LENGTH - 1) * 5, -1, -5))
 
 

@@ -49,6 +49,7 @@ class Picture:
     """A decoded picture: `image` is 8-bit RGB as a viewer would show it; width and height are those of `image`.
 
     `alpha` is the transparency of a file with four channels, as stored: some programs write into its lowest bits.
+    `pdq` is (hash, quality) where it was asked for before (`analyse/facts.py`).
     """
 
     image: Image.Image
@@ -57,6 +58,7 @@ class Picture:
     bytes: int
     notes: tuple[str, ...]
     alpha: Image.Image | None = None
+    pdq: tuple[str, int] | None = None
 
     @property
     def width(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from importlib.resources import files
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,20 @@ class Settings(BaseSettings):
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
 
+    fetch_urls: bool = Field(False, description='Whether pictures may be given by their address (`{"url": …}`).')
+    fetch_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which a picture must have been fetched, redirects included."
+    )
+    fetch_ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        (80, 443), description="Ports that are fetched from, separated by commas."
+    )
+    fetch_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="Networks that may be fetched from though not public, separated by commas: a site's own image store."
+    )
+
+    reuse_answers: bool = Field(
+        True, description="Whether the same bytes again, judged by the same models and policy, are answered as before."
+    )
     captions: bool = Field(True, description="Whether pictures are captioned; off, the encoder looks at each once, not twice.")
     threads: int = Field(8, ge=1, description="Pictures analysed at one time.")
     queue_limit: int = Field(64, ge=0, description="Pictures that may wait for a thread; more answers 503 with Retry-After.")
@@ -155,7 +170,7 @@ class Settings(BaseSettings):
             raise ValueError("allowed is https://HOST[:PORT]/PATH, or http://…, without user and password")
         return value
 
-    @field_validator("api_keys", "describer_prompts", "webhook_secrets", mode="before")
+    @field_validator("api_keys", "describer_prompts", "fetch_ports", "fetch_networks", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 VerdictLabel = Literal["generated", "edited", "captured", "no_ai_found", "unsure"]
 EvidenceKind = Literal["claim", "record", "inference", "ruling"]
 Decision = Literal["allow", "limit", "review", "block"]
+MILDEST_FIRST: tuple[Decision, ...] = ("allow", "limit", "review", "block")
+BankAction = Literal["block", "review", "limit", "note"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -88,20 +90,39 @@ class Moderation(Frozen):
     scores: dict[str, float]
 
 
+class BankMatch(Frozen):
+    """The picture is, or is nearly, a known one of a hash bank: its PDQ and the entry's `hash` differ in `distance` of 256 bits.
+
+    `orientation` says how it stands to the known picture: "upright", "mirrored", "turned right" …
+    """
+
+    bank: str
+    action: BankAction
+    hash: str
+    distance: int
+    orientation: str
+    reference: str | None = None
+
+
 class Model(Frozen):
-    """`describer` names model and prompts where another machine described the picture (docs/qwen2vl.md)."""
+    """`describer` names model and prompts where another machine described the picture (docs/qwen2vl.md).
+
+    `setup` is a hash of all that decides an answer beside the picture: bundle, policy, settings, trust list.
+    """
 
     bundle: str
     channel: str
     use: str
     describer: str | None = None
+    setup: str | None = None
 
 
 class Missing(Frozen):
-    """A part that could not be answered, and why; the rest of the report still stands."""
+    """A part that could not be answered, and why; the rest of the report still stands. `transient`: next time it may be there."""
 
     part: str
     reason: str
+    transient: bool = False
 
 
 class Report(Frozen):
@@ -112,6 +133,7 @@ class Report(Frozen):
     verdict: Verdict
     inference: Inference | None = None
     evidence: list[Evidence] = []
+    matches: list[BankMatch] = []
     not_checked: list[str] = []
     caption: Caption | None = None
     tags: list[Tag] = []
@@ -119,3 +141,8 @@ class Report(Frozen):
     model: Model
     missing: list[Missing] = []
     timing_ms: dict[str, float] = {}
+
+    @property
+    def withheld(self) -> bool:
+        """Does a bank block the picture, so that its bytes are shown to nobody?"""
+        return any(match.action == "block" for match in self.matches)

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import (
+    AddressRefused,
     AnalysisFailed,
     AnalysisTooSlow,
     BadRequest,
@@ -20,12 +21,17 @@ from pellucid.base.errors import (
     Busy,
     Deleted,
     EmptyBody,
+    FetchDisabled,
+    FetchFailed,
+    FetchTooSlow,
     IdempotencyMismatch,
     ImageTooSmall,
     InvalidParameter,
     NotAnImage,
+    NotAnswered,
     NotFound,
     NotMultipart,
+    PictureWithheld,
     Starting,
     TooManyPixels,
     UnsupportedFormat,
@@ -35,7 +41,7 @@ from pellucid.base.moments import stamp
 from pellucid.records.actor import Actor
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.access import require
-from pellucid.serve.body import DECLARED, FILE, received
+from pellucid.serve.body import DECLARED, FILE, ByAddress, received
 from pellucid.serve.pending import (
     RETRY_AFTER_S,
     IdempotencyKey,
@@ -55,6 +61,7 @@ router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
 AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a report", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
 IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
 BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, InvalidParameter)
+FETCH_ERRORS = (FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow)
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
 
 
@@ -93,7 +100,8 @@ def _upload_body() -> dict[str, Any]:
         },
     }
     raw = {"schema": {"type": "string", "format": "binary"}}
-    return {"required": True, "content": {"multipart/form-data": {"schema": form}, **dict.fromkeys(MEDIA_TYPES, raw)}}
+    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": ByAddress.model_json_schema()}}
+    return {"required": True, "content": {**content, **dict.fromkeys(MEDIA_TYPES, raw)}}
 
 
 @router.post(
@@ -106,7 +114,7 @@ def _upload_body() -> dict[str, Any]:
             "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}},
         },
         **documented_pending("Accepted, where `Prefer: respond-async` was sent"),
-        **documented(*BODY_ERRORS, *IMAGE_ERRORS, IdempotencyMismatch, Deleted, Starting, Busy, AnalysisTooSlow),
+        **documented(*BODY_ERRORS, *FETCH_ERRORS, *IMAGE_ERRORS, IdempotencyMismatch, Deleted, Starting, Busy, AnalysisTooSlow),
     },
     response_model=Report,
 )
@@ -118,12 +126,13 @@ async def analyse(
     prefer: Preference = None,
     key: IdempotencyKey = None,
 ) -> Report | Response:
-    """Send the picture as the multipart part `file`, or as the raw body. What counts is its bytes: neither the file's name nor
-    the content type is believed. The answer is stored, with the picture, before it is given."""
+    """Send the picture as the multipart part `file`, as the raw body, or, where the site allows it, as JSON with its `url`. What
+    counts is its bytes: neither the file's name nor an image's content type is believed. The answer is stored, with the picture,
+    before it is given."""
     later = wants_later(prefer)
     if not later:
         await service.loaded()
-    async with received(request, service.settings, service.open_bytes) as upload:
+    async with received(request, service.settings, service.open_bytes, service.fetcher) as upload:
         known = idempotency_key(request, actor, key, upload, service.settings.idempotency_hours)
         if later:
             accepted = await service.accept(upload, known)
@@ -167,6 +176,7 @@ async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report | Respo
 @router.delete(
     "/{analysis_id}",
     status_code=204,
+    dependencies=[require("admin")],
     summary="Delete a picture and all that was found in it",
     responses=documented(NotFound, InvalidParameter),
 )
@@ -183,7 +193,9 @@ async def delete_analysis(service: Held, actor: Annotated[Actor, require("admin"
     response_class=Response,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(NotFound, InvalidParameter, Starting, Busy, AnalysisTooSlow),
+        **documented(
+            NotFound, Deleted, NotAnswered, AnalysisFailed, PictureWithheld, InvalidParameter, Starting, Busy, AnalysisTooSlow
+        ),
     },
 )
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
@@ -192,6 +204,7 @@ async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     engine = await service.loaded()
     if engine.heatmap is None:
         raise NotFound("the loaded bundle offers no heat map")
+    await service.read(lambda: service.known.check_shown(analysis_id))
     kept = await service.read(lambda: service.store.heatmap(analysis_id, engine.bundle))
     png = kept or await service.work.do(lambda: service.store.heatmap(analysis_id, engine.bundle, engine.heatmap))
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})

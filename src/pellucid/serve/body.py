@@ -2,6 +2,7 @@
 
     content-length ─ too large? 413 ─ stream ─ too large? 413 ─ too slow? 408 ─ all bodies together too large? 503
                                          └─ raw body, or multipart: one `file`, few small fields, else 400
+                                         └─ JSON: a picture's address, which is fetched (fetch.py) within the same limits
 
 The order matters: what is cheapest to refuse is refused first.
 """
@@ -15,16 +16,20 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from pellucid.base.addresses import LONGEST_URL
 from pellucid.base.errors import BadRequest, BodyTooLarge, BodyTooSlow, Busy, EmptyBody, InvalidParameter, NotMultipart
 from pellucid.base.settings import Settings
 from pellucid.serve.engine import Declared
+from pellucid.serve.fetch import Fetcher
 
 FILE = "file"
 DECLARED = "declared_ai"
+EXAMPLE_URL = "https://example.com/photo.jpg"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,15 @@ class Upload:
     data: bytes
     source: str | None = None
     declared: Declared | None = None
+
+
+class ByAddress(BaseModel):
+    """A picture that is to be fetched: only where `PELLUCID_FETCH_URLS` is on, and from public addresses."""
+
+    model_config = ConfigDict(extra="forbid", title="ByAddress")
+
+    url: str = Field(min_length=1, max_length=LONGEST_URL, description="http or https, at the usual port", examples=[EXAMPLE_URL])
+    declared_ai: Declared | None = Field(None, description="As the form's field")
 
 
 @dataclass
@@ -50,10 +64,12 @@ class OpenBytes:
 
 
 @asynccontextmanager
-async def received(request: Request, settings: Settings, open_bytes: OpenBytes) -> AsyncIterator[Upload]:
-    """The upload of `request`; its bytes count as held until the block ends.
+async def received(
+    request: Request, settings: Settings, open_bytes: OpenBytes, fetcher: Fetcher | None = None
+) -> AsyncIterator[Upload]:
+    """The upload of `request`; its bytes count as held until the block ends. Without a `fetcher` JSON is a body as any other.
 
-    Raises `BodyTooLarge`, `BodyTooSlow`, `EmptyBody`, `NotMultipart`, `BadRequest`, `InvalidParameter` or `Busy`.
+    Raises `BodyTooLarge`, `BodyTooSlow`, `EmptyBody`, `NotMultipart`, `BadRequest`, `InvalidParameter`, `Busy` or `FetchError`.
     """
     stream = _Bounded(request, settings.max_body_bytes, open_bytes)
     try:
@@ -65,6 +81,9 @@ async def received(request: Request, settings: Settings, open_bytes: OpenBytes) 
             raise BodyTooSlow(detail) from error
         except ClientDisconnect as error:
             raise BadRequest("the client left before its body was complete") from error
+        if fetcher is not None and _kind(request) == "application/json":
+            asked = _by_address(upload.data, settings.max_field_bytes)
+            upload = Upload(*await fetcher.fetch(asked.url, stream.take), asked.declared_ai)
         if not upload.data:
             raise EmptyBody("the body holds no picture; send one as the part `file` or as the raw body")
         yield upload
@@ -88,19 +107,41 @@ class _Bounded:
         async for piece in self._request.stream():
             if self.count + len(piece) > self._limit:
                 raise self._too_large("larger than that")
-            self._open_bytes.take(len(piece))
-            self.count += len(piece)
+            self.take(len(piece))
             yield piece
+
+    def take(self, count: int) -> None:
+        """So many bytes more are held for this request. Raises `Busy`."""
+        self._open_bytes.take(count)
+        self.count += count
 
     def _too_large(self, found: str) -> BodyTooLarge:
         return BodyTooLarge(f"the body is {found}; allowed are {self._limit} bytes; send a smaller picture")
 
 
 async def _read(request: Request, stream: _Bounded, settings: Settings) -> Upload:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    if _kind(request) == "multipart/form-data":
         return await _from_form(await _parse(request, stream, settings))
     return Upload(b"".join([piece async for piece in stream.pieces()]))
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _by_address(data: bytes, most_bytes: int) -> ByAddress:
+    if not data:
+        raise EmptyBody('the body is empty; send {"url": "https://…"}')
+    if len(data) > most_bytes:
+        raise BodyTooLarge(f"the JSON is {len(data)} bytes; allowed are {most_bytes}; send an address only")
+    try:
+        return ByAddress.model_validate_json(data)
+    except ValidationError as error:
+        faults = error.errors(include_input=False)
+        if faults[0]["type"] == "json_invalid":
+            raise BadRequest(f"the body is no JSON: {faults[0]['msg']}") from error
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the body'}: {fault['msg']}" for fault in faults)
+        raise InvalidParameter(wrong) from error
 
 
 async def _parse(request: Request, stream: _Bounded, settings: Settings) -> FormData:

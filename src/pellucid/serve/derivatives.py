@@ -16,6 +16,7 @@ from pellucid.base.errors import (
     InvalidParameter,
     NotAnswered,
     NotFound,
+    PictureWithheld,
     Starting,
 )
 from pellucid.base.ids import PATTERN
@@ -28,7 +29,7 @@ from pellucid.serve.service import Held, Service
 
 router = APIRouter(prefix="/v1/derivatives", tags=["derivatives"])
 
-REPORT_ERRORS = (NotFound, Deleted, NotAnswered, AnalysisFailed)
+REPORT_ERRORS = (NotFound, Deleted, NotAnswered, AnalysisFailed, PictureWithheld)
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _CREDENTIALS, _LABEL = "Pellucid-Credentials", "Pellucid-Label"
 
@@ -101,7 +102,7 @@ async def derive(service: Held, request: Request, asked: Annotated[DerivativeQue
             made = await _made(service, upload.data, wanted, _stated(asked.label))
     else:
         report = await service.read(lambda: service.store.get(str(asked.analysis)))
-        data = await service.read(lambda: service.store.picture(report.id))
+        data = await service.read(lambda: service.known.picture(report.id))
         label = label_of(report) if asked.label in (None, "verdict") else _stated(asked.label)
         made = await _made(service, data, wanted, label)
     headers = {_CREDENTIALS: made.credentials, _LABEL: made.says or "none"}
@@ -109,10 +110,16 @@ async def derive(service: Held, request: Request, asked: Annotated[DerivativeQue
 
 
 async def _made(service: Service, data: bytes, wanted: Wanted, label: Label | None) -> Derivative:
-    derive = (await service.loaded()).derive
+    engine = await service.loaded()
+    derive = engine.derive
     if derive is None:
         raise Starting("nothing that makes derivatives is loaded")
-    return await service.work.do(lambda: derive(data, wanted, label))
+
+    def made() -> Derivative:
+        with engine.room(data):
+            return derive(data, wanted, label)
+
+    return await service.work.do(made)
 
 
 def _stated(label: str | None) -> Label | None:

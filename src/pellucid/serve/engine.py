@@ -7,6 +7,7 @@ The routes know these shapes and nothing of sessions and bundles; `app.py` puts 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from pellucid.base.pixels import Picture
 from pellucid.records.derivative import Derivative, Label, Wanted
 from pellucid.records.report import Report
 
@@ -31,8 +33,13 @@ class Analysis(Protocol):
 
 
 class Analyser(Protocol):
-    def analyse(self, data: bytes, source: str | None = None, declared: Declared | None = None) -> Analysis:
-        """The answer to one picture. Raises `ImageError` where the bytes are not one. Safe to call from several threads."""
+    def analyse(
+        self, data: bytes, source: str | None = None, declared: Declared | None = None, decoded: Picture | None = None
+    ) -> Analysis:
+        """The answer to one picture, `decoded` where that was done before. Safe to call from several threads.
+
+        Raises `ImageError` where the bytes are not one.
+        """
         ...
 
 
@@ -62,7 +69,11 @@ class ModelInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Engine:
-    """The loaded models. `close` is called once, after the last answer; heat maps are kept by the name and id of `bundle`."""
+    """The loaded models. `close` is called once, after the last answer; heat maps are kept by the name and id of `bundle`.
+
+    `room` is held while the picture in some bytes is open. `setup` names all that decides an answer beside the picture, as it is
+    now; without it no answer is used again.
+    """
 
     analyser: Analyser
     models: tuple[ModelInfo, ...] = ()
@@ -70,3 +81,5 @@ class Engine:
     bundle: str = "none"
     derive: Callable[[bytes, Wanted, Label | None], Derivative] | None = None
     close: Callable[[], None] = lambda: None
+    room: Callable[[bytes], AbstractContextManager[None]] = lambda _: nullcontext()
+    setup: Callable[[], str] | None = None

@@ -19,6 +19,8 @@ from pellucid.records.report import Report
 from pellucid.serve.answering import Answering
 from pellucid.serve.body import OpenBytes, Upload
 from pellucid.serve.engine import Engine
+from pellucid.serve.fetch import Fetcher
+from pellucid.serve.known import KnownPictures, StoredHashes
 from pellucid.serve.metrics import Metrics
 from pellucid.serve.work import Work
 from pellucid.store.analyses import answered
@@ -40,6 +42,9 @@ class Service:
         self.store = store
         self.metrics = metrics
         self.open_bytes = OpenBytes(settings.max_open_bytes)
+        self.known = KnownPictures(store)
+        self.hashes = StoredHashes(store)
+        self.fetcher = Fetcher(settings)
         self.work = Work(settings.threads, settings.queue_limit, settings.analysis_timeout_s, metrics)
         self.answering = Answering(store, metrics, settings.limits, settings.job_attempts, settings.webhook_url is not None)
         self.failure: str | None = None
@@ -65,7 +70,7 @@ class Service:
     async def load(self, open_engine: Callable[[], Engine]) -> None:
         """Load in a thread; a failure is kept and shown by the health checks."""
         try:
-            self._engine = await asyncio.to_thread(open_engine)
+            self._engine = await asyncio.to_thread(lambda: self.known.before(open_engine(), self.settings))
             self.metrics.ready.set(1)
             log.info("the models are loaded")
         except Exception as error:

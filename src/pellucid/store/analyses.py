@@ -62,7 +62,7 @@ def add_accepted(connection: Connection, arrival: Arrival) -> None:
         "id": arrival.id,
         "state": "accepted",
         "created": arrival.created,
-        "source": _storable(arrival.source),
+        "source": storable(arrival.source),
         "declared": arrival.declared,
         "sha256": arrival.sha256,
     }
@@ -119,7 +119,11 @@ def embedding_of(connection: Connection, analysis_id: str) -> NDArray[np.float32
     row = connection.execute(select(analyses.c.embedding).where(analyses.c.id == analysis_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no analysis {analysis_id!r}")
-    return None if row.embedding is None else np.frombuffer(row.embedding, dtype="<f2").astype(np.float32)
+    return embedding_from(row.embedding)
+
+
+def embedding_from(kept: bytes | None) -> NDArray[np.float32] | None:
+    return None if kept is None else np.frombuffer(kept, dtype="<f2").astype(np.float32)
 
 
 def page_of(
@@ -150,6 +154,6 @@ def _settle(connection: Connection, analysis_id: str, values: dict[str, Any]) ->
         raise NotFound(f"there is no analysis {analysis_id!r} that waits for its answer")
 
 
-def _storable(source: str | None) -> str | None:
+def storable(source: str | None) -> str | None:
     """A file's name as a database takes it: PostgreSQL refuses the character NUL."""
     return source and source.replace("\0", "\N{REPLACEMENT CHARACTER}")[:SOURCE_LENGTH]

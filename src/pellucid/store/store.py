@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, select
 
-from pellucid.base.errors import NotFound
+from pellucid.base.errors import NotFound, PictureWithheld
 from pellucid.base.ids import new_id
 from pellucid.records.audit import Change
 from pellucid.records.event import Event
@@ -33,10 +33,12 @@ from pellucid.store.analyses import (
     standing_of,
 )
 from pellucid.store.audit import record
+from pellucid.store.bank_matches import log_matches
 from pellucid.store.cursors import read_cursor, write_cursor
 from pellucid.store.database import open_database, writing
 from pellucid.store.deletion import erase, lock_object, release_picture
 from pellucid.store.deliveries import Outbox, add_event
+from pellucid.store.hashes import keep_hash
 from pellucid.store.idempotency import Key, add_key, find_key
 from pellucid.store.leases import now
 from pellucid.store.migrate import migrate
@@ -128,6 +130,8 @@ class Store:
         with writing(self.database) as connection:
             finish_job(connection, job)
             set_answered(connection, report, embedding)
+            log_matches(connection, report)
+            keep_hash(connection, report)
             for event in events:
                 add_event(connection, event)
 
@@ -160,11 +164,13 @@ class Store:
         return answered(self.standing(analysis_id))
 
     def picture(self, analysis_id: str) -> bytes:
-        """The bytes that were sent. Raises `NotFound`."""
-        name = self.standing(analysis_id).sha256
-        if name is None:
+        """The bytes that were sent. Raises `NotFound`, or `PictureWithheld` where a hash bank blocked them."""
+        standing = self.standing(analysis_id)
+        if standing.report is not None and standing.report.withheld:
+            raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
+        if standing.sha256 is None:
             raise NotFound(f"the picture of the analysis {analysis_id!r} is not stored any more")
-        return self.objects.get(name)
+        return self.objects.get(standing.sha256)
 
     def heatmap(self, analysis_id: str, bundle: str, draw: Callable[[bytes], bytes] | None = None) -> bytes | None:
         """The heat map that `bundle` draws of the picture, kept beside it. Where none is kept yet: drawn, if it is said how."""

@@ -3,9 +3,24 @@
 from pellucid.store.tables.analyses import analyses
 from pellucid.store.tables.api_keys import api_keys
 from pellucid.store.tables.audit import audit, audit_head
+from pellucid.store.tables.banks import bank_entries, bank_matches, banks
 from pellucid.store.tables.deliveries import deliveries
+from pellucid.store.tables.hashes import hashes
 from pellucid.store.tables.idempotency import idempotency
 from pellucid.store.tables.jobs import jobs
 from pellucid.store.tables.metadata import METADATA
 
-__all__ = ["METADATA", "analyses", "api_keys", "audit", "audit_head", "deliveries", "idempotency", "jobs"]
+__all__ = [
+    "METADATA",
+    "analyses",
+    "api_keys",
+    "audit",
+    "audit_head",
+    "bank_entries",
+    "bank_matches",
+    "banks",
+    "deliveries",
+    "hashes",
+    "idempotency",
+    "jobs",
+]

@@ -17,7 +17,7 @@ analyses = Table(
     Column("settled", Moment),  # when it was answered, failed or deleted
     Column("source", String(1024)),
     Column("declared", String(16)),
-    Column("sha256", String(64), index=True, info=OBJECT),
+    Column("sha256", String(64), info=OBJECT),
     Column("pdq", String(64)),
     Column("verdict", String(16)),
     Column("decision", String(16)),
@@ -30,4 +30,5 @@ analyses = Table(
     Index("analyses_by_verdict", "verdict", "id"),
     Index("analyses_by_decision", "decision", "id"),
     Index("analyses_by_created", "created"),
+    Index("analyses_by_picture", "sha256", "id"),
 )
