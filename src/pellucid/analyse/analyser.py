@@ -155,8 +155,8 @@ class Analyser:
         seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
-        said = with_records(claims, parts.finish(records) or [])
-        evidence = [*declaration(declared), *said, *(parts.finish(marks) or [])]
+        checked: list[Evidence] = parts.finish(records) or []
+        evidence = [*declaration(declared), *with_records(claims, checked), *(parts.finish(marks) or [])]
         judged = parts.finish(inference)
         decided = verdict.decide(judged, evidence)
         domain, unsafe = seen.domain if seen else None, parts.finish(safety)

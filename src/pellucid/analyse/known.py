@@ -87,7 +87,7 @@ class KnowingAnalyser:
         with clock.timing("cache"):
             known = self._recall(picture.sha256, declared, setup)
         if known is not None:
-            own = {"id": new_id(), "created": _now(), "source": source, "timing_ms": {}}
+            own: dict[str, Any] = {"id": new_id(), "created": _now(), "source": source, "timing_ms": {}}
             return Analysis(clock.timed(known.report.model_copy(update=own)), known.embedding)
         del clock.taken_ms["cache"]
         found = self._asked(clock, data, source, declared, picture)

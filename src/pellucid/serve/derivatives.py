@@ -123,4 +123,6 @@ async def _made(service: Service, data: bytes, wanted: Wanted, label: Label | No
 
 
 def _stated(label: str | None) -> Label | None:
-    return Label(label) if label == "edited" or label == "generated" else None
+    if label == "edited":
+        return Label("edited")
+    return Label("generated") if label == "generated" else None

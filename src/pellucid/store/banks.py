@@ -77,7 +77,7 @@ def remove_bank(database: Engine, name: str, actor: str) -> None:
     _erase(database, old)
 
 
-def entries_in(database: Engine, listing: str) -> Iterator[Row[Any]]:
+def entries_in(database: Engine, listing: str) -> Iterator[Row[*tuple[Any, ...]]]:
     """(number, pdq, reference, tags) of every entry, a few thousand in memory at a time."""
     columns = (bank_entries.c.number, bank_entries.c.pdq, bank_entries.c.reference, bank_entries.c.tags)
     statement = select(*columns).where(bank_entries.c.list == listing).order_by(bank_entries.c.number)
@@ -125,7 +125,7 @@ def _deleted(connection: Connection, batch: Any) -> int:
     return connection.execute(delete(bank_entries).where(bank_entries.c.number.in_(batch))).rowcount
 
 
-def _listed(row: Row[Any]) -> Listed:
+def _listed(row: Row[*tuple[Any, ...]]) -> Listed:
     values = row._asdict()
     name = values.pop("list")
     return Listed(Bank.model_validate(values), name)

@@ -25,7 +25,7 @@ def keep_hash(connection: Connection, report: Report) -> None:
         connection.execute(insert(hashes).values(analysis=report.id, pdq=bytes.fromhex(report.image.pdq)))
 
 
-def hashes_after(database: Engine, number: int) -> Iterator[Row[Any]]:
+def hashes_after(database: Engine, number: int) -> Iterator[Row[*tuple[Any, ...]]]:
     """(number, pdq) of those kept after `number`, a few thousand in memory at a time."""
     statement = select(hashes.c.number, hashes.c.pdq).where(hashes.c.number > number).order_by(hashes.c.number)
     with database.connect() as connection:
@@ -40,7 +40,7 @@ def hash_of(database: Engine, analysis_id: str) -> bytes | None:
     return found
 
 
-def pictures_of(database: Engine, numbers: Sequence[int], but: str) -> Sequence[Row[Any]]:
+def pictures_of(database: Engine, numbers: Sequence[int], but: str) -> Sequence[Row[*tuple[Any, ...]]]:
     """(number, pdq, id, created, embedding) of those that still stand answered and are not of the bytes `but`."""
     columns = (hashes.c.number, hashes.c.pdq, analyses.c.id, analyses.c.created, analyses.c.embedding)
     others = (hashes.c.number.in_(numbers), analyses.c.state == "answered", analyses.c.sha256 != but)
@@ -49,7 +49,7 @@ def pictures_of(database: Engine, numbers: Sequence[int], but: str) -> Sequence[
         return connection.execute(joined.where(*others)).all()
 
 
-def same_bytes(database: Engine, sha256: str, limit: int) -> Sequence[Row[Any]]:
+def same_bytes(database: Engine, sha256: str, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """(id, created) of answered pictures of just these bytes, the newest first."""
     statement = select(analyses.c.id, analyses.c.created).where(analyses.c.sha256 == sha256, analyses.c.state == "answered")
     with database.connect() as connection:
