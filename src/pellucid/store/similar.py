@@ -9,17 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from pellucid.store.tables import analyses, search_entries
 from pellucid.store.vectors import SIZE, Places, Vectors, best
 
 OVERLAP = 256
 """Places that are read again each time: a transaction that began earlier may be committed later."""
-AT_A_TIME = 20_000
+AT_ONCE = 10_000
+"""Rows read by one question: 5 MB."""
 SPARE = 64
 """Candidates beyond the number asked for: bytes may rank wrongly what differs by less than they round off."""
 WHOLE_S = 600.0
@@ -52,22 +54,32 @@ class Similar:
 
     def _follow(self, connection: Connection) -> None:
         with self._lock:
-            last = int(self._vectors.places[-OVERLAP:].max(initial=0)) - OVERLAP if len(self._vectors) else 0
             if time.monotonic() - self._compared_s > WHOLE_S:
-                self._vectors.keep_only(_places(connection))
-                self._compared_s, last = time.monotonic(), 0
-            while (read := self._read_after(connection, last)) is not None:
-                last = read
+                self._compare(connection)
+            last = int(self._vectors.places[-OVERLAP:].max(initial=0)) - OVERLAP
+            while (rows := _entries(connection, search_entries.c.place > last)):
+                self._add(rows)
+                last = rows[-1].place
 
-    def _read_after(self, connection: Connection, place: int) -> int | None:
-        """Add what stands after `place`; the last place read, None where that was the end."""
-        entry = search_entries.c
-        chosen = select(entry.place, entry.vector).where(entry.place > place, entry.vector.is_not(None))
-        rows = connection.execute(chosen.order_by(entry.place).limit(AT_A_TIME)).all()
-        if rows:
-            vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.int8).reshape(-1, SIZE)
-            self._vectors.add(np.array([row.place for row in rows], dtype=np.int64), vectors)
-        return rows[-1].place if len(rows) == AT_A_TIME else None
+    def _compare(self, connection: Connection) -> None:
+        """Forget what is deleted, and add what was committed later than `OVERLAP` others."""
+        there = select(search_entries.c.place).where(search_entries.c.vector.is_not(None))
+        places = np.array(connection.execute(there).scalars().all(), dtype=np.int64)
+        self._vectors.keep_only(places)
+        missing = places[~np.isin(places, self._vectors.places)].tolist()
+        for start in range(0, len(missing), AT_ONCE):
+            self._add(_entries(connection, search_entries.c.place.in_(missing[start : start + AT_ONCE])))
+        self._compared_s = time.monotonic()
+
+    def _add(self, rows: Sequence[Row[Any]]) -> None:
+        vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.int8).reshape(-1, SIZE)
+        self._vectors.add(np.array([row.place for row in rows], dtype=np.int64), vectors)
+
+
+def _entries(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    entry = search_entries.c
+    chosen = select(entry.place, entry.vector).where(where, entry.vector.is_not(None))
+    return connection.execute(chosen.order_by(entry.place).limit(AT_ONCE)).all()
 
 
 def _exact(connection: Connection, vector: Floats, wanted: Wanted, places: Places) -> list[tuple[int, float]]:
@@ -85,7 +97,3 @@ def _exact(connection: Connection, vector: Floats, wanted: Wanted, places: Place
 def _allowed(connection: Connection, wanted: Wanted) -> Places:
     joined = select(search_entries.c.place).join(analyses, analyses.c.id == search_entries.c.analysis)
     return np.array(connection.execute(joined.where(*wanted)).scalars().all(), dtype=np.int64)
-
-
-def _places(connection: Connection) -> Places:
-    return np.array(connection.execute(select(search_entries.c.place)).scalars().all(), dtype=np.int64)

@@ -39,6 +39,8 @@ class Choice:
 
 
 class WordIndex(Protocol):
+    most: int
+
     def add(self, connection: Connection, place: int, texts: Texts) -> None: ...
 
     def matching(self, connection: Connection, words: Sequence[str]) -> Select[Any]:

@@ -30,7 +30,7 @@ WHERE schemaname = current_schema() AND tablename = 'search_words' AND attname =
 
 @dataclass(frozen=True)
 class Shares:
-    """Which share of all pictures has each of the commonest words; a word that is not among them is rarer than `rest`."""
+    """Which share of all pictures has each of the commonest words; what is not among them is taken to have `rest`."""
 
     of: Mapping[str, float]
     rest: float
@@ -38,16 +38,16 @@ class Shares:
 
     def rarity(self, lexeme: str) -> float:
         """The idf of bm25 for a large number of pictures."""
-        share = self.share(lexeme)
-        return math.log(1 + (1 - share) / share)
+        return -math.log(self.of.get(lexeme.strip("'"), self.rest))
 
-    def share(self, lexeme: str) -> float:
-        return self.of.get(lexeme.strip("'"), self.rest)
+    def rows(self, lexeme: str, pictures: int) -> int:
+        """In so many of `pictures`; a word that is not among the commonest chooses few."""
+        return math.ceil(self.of.get(lexeme.strip("'"), 0.0) * pictures)
 
 
 class TsvectorIndex:
     def __init__(self, most: int = MOST_RANKED) -> None:
-        self._most = most
+        self.most = most
         self._known: Shares | None = None
 
     def add(self, connection: Connection, place: int, texts: Texts) -> None:
@@ -60,7 +60,7 @@ class TsvectorIndex:
         if not lexemes:
             return select(WORDS.c.place, literal_column("0.0").label("score")).where(false())
         newest = connection.execute(text("SELECT max(place) FROM search_entries")).scalar() or 0
-        choice = chosen({lexeme: math.ceil(shares.share(lexeme) * newest) for lexeme in lexemes}, self._most)
+        choice = chosen({lexeme: shares.rows(lexeme, newest) for lexeme in lexemes}, self.most)
         ranks = [
             shares.rarity(lexeme) * func.ts_rank_cd(WEIGHTS, WORDS.c.document, _query(lexeme), BY_LENGTH) for lexeme in lexemes
         ]

@@ -17,7 +17,7 @@ SCORE = literal_column("-bm25(search_words, 1.0, 1.0, 1.0)").label("score")
 
 class Fts5Index:
     def __init__(self, most: int = MOST_RANKED) -> None:
-        self._most = most
+        self.most = most
 
     def add(self, connection: Connection, place: int, texts: Texts) -> None:
         statement = text("INSERT INTO search_words (rowid, caption, tags, ocr) VALUES (:place, :caption, :tags, :ocr)")
@@ -38,14 +38,14 @@ class Fts5Index:
 
     def _chosen(self, connection: Connection, words: Sequence[str]) -> Choice:
         newest = connection.execute(text("SELECT max(place) FROM search_entries")).scalar() or 0
-        if newest <= self._most:
+        if newest <= self.most:
             return Choice(tuple(words))
-        return chosen({word: self._rows(connection, word) for word in words}, self._most)
+        return chosen({word: self._rows(connection, word) for word in words}, self.most)
 
     def _rows(self, connection: Connection, word: str) -> int:
         """How many pictures have `word`, counted no further than it takes to know that they are too many."""
         counted = f"SELECT count(*) FROM (SELECT 1 FROM search_words WHERE {MATCH} LIMIT :most)"
-        return int(connection.execute(text(counted), {"expression": _quoted(word), "most": self._most + 1}).scalar_one())
+        return int(connection.execute(text(counted), {"expression": _quoted(word), "most": self.most + 1}).scalar_one())
 
 
 def _expression(choice: Choice) -> str:
