@@ -91,7 +91,7 @@ class Search:
         self._words = _index_of(database.dialect.name, most_ranked)
         self._similar = Similar()
 
-    def by_words(self, text: str, filters: SearchFilters, limit: int, place: Place = Place()) -> Matches:  # noqa: B008
+    def by_words(self, text: str, filters: SearchFilters, limit: int, place: Place = Place()) -> Matches:
         """Pictures that have any of the words, the best first; among equals the newest."""
         words = words_asked(text)
         if not words:
@@ -191,7 +191,7 @@ def _in_pieces(texts: Texts) -> Marked:
 
 
 def _pieces(text: str) -> tuple[str, ...]:
-    """"A dog runs" with `dog` marked → ("A ", "dog", " runs"); nothing where nothing is marked."""
+    """ "A dog runs" with `dog` marked → ("A ", "dog", " runs"); nothing where nothing is marked."""
     return tuple(text.replace(CLOSE, OPEN).split(OPEN)) if OPEN in text else ()
 
 

@@ -57,7 +57,7 @@ class Similar:
             if time.monotonic() - self._compared_s > WHOLE_S:
                 self._compare(connection)
             last = int(self._vectors.places[-OVERLAP:].max(initial=0)) - OVERLAP
-            while (rows := _entries(connection, search_entries.c.place > last)):
+            while rows := _entries(connection, search_entries.c.place > last):
                 self._add(rows)
                 last = rows[-1].place
 
