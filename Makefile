@@ -14,11 +14,11 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve install test system check fix lint types imports bench proof bundle ship wheel clean
+.PHONY: help serve install test system check fix lint types imports bench proof proof-kills bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/plain.stamp ## set up the torch-free service and start it on 127.0.0.1:8000
 	$(BIN)/pellucid serve --host $(HOST) --port $(PORT)
@@ -55,6 +55,11 @@ bench: $(VENV)/dev.stamp ## measure the service on this machine beside the bare 
 
 proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test splits included (needs OUT/data of `make bundle`)
 	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml --final --root bundle=src/pellucid/defaults/bundle --out $(OUT)
+
+KILLS ?= 200
+
+proof-kills: $(VENV)/dev.stamp ## kill -9 under load, KILLS times on each database: nothing lost, nothing answered twice
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.kills --kills $(KILLS) --out docs/proofs/kills.md
 
 # Roots: weights (a folder `clip`), pictures (for the int8 scales), full, archive, models (text vectors), wheels (safety model).
 bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles/embedded-1 (needs ROOTS; hours on 2 cores)

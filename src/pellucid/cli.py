@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,7 @@ from pellucid.cli_parts import (
     recipe_path,
 )
 from pellucid.cli_release import add_commands
+from pellucid.cli_webhooks import add_commands as add_webhook_commands
 
 if TYPE_CHECKING:
     from pellucid.serve.files import Answer
@@ -75,13 +76,17 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
     bundle: BundleOption = None,
+    role: Annotated[
+        Literal["all", "api", "worker"] | None,
+        typer.Option(help="`api` answers requests, `worker` the queue and webhooks, `all` both."),
+    ] = None,
 ) -> None:
     """Start the service. Settings come from PELLUCID_… variables; options win over them."""
     from pellucid.app import create_app
     from pellucid.base.settings import read_settings
     from pellucid.serve.server import run
 
-    settings = read_settings(host=host, port=port, data_dir=data, bundle=bundle)
+    settings = read_settings(host=host, port=port, data_dir=data, bundle=bundle, role=role)
     run(create_app(settings), settings, announce=typer.echo)
 
 
@@ -165,6 +170,7 @@ def describe_server(
 
 
 add_commands(app)
+add_webhook_commands(app)
 
 
 @bundle_app.command("verify")

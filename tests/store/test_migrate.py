@@ -96,6 +96,19 @@ def test_refuses_addresses_of_other_databases(url: str) -> None:
         open_database(url)
 
 
+def test_who_writes_takes_its_place_at_the_beginning(tmp_path: Path) -> None:
+    """SQLite: a transaction that reads first must not find the place taken when it comes to write."""
+    store = Store.open(tmp_path)
+    other = sqlite3.connect(tmp_path / "pellucid.sqlite", timeout=0)
+    with writing(store.database), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("BEGIN IMMEDIATE")
+    with store.database.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+    store.close()
+
+
 def test_logs_ahead_so_that_readers_need_not_wait(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     with store.database.connect() as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,13 @@ def test_what_was_deleted_is_gone_and_may_be_deleted_again(objects: Objects) -> 
     assert not objects.has(name)
     with pytest.raises(NotFound):
         objects.get(name)
+
+
+def test_lists_what_is_older_than_a_moment(objects: Objects) -> None:
+    name = objects.put(b"picture")
+    minute = timedelta(minutes=1)
+    assert list(objects.older_than(datetime.now(UTC) + minute)) == [name]
+    assert list(objects.older_than(datetime.now(UTC) - minute)) == []
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "0" * 63, "0" * 64, "A" * 64])

@@ -3,13 +3,13 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
-    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized
+    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized, IdempotencyMismatch
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
     │   └── Deleted           there was one
     ├── NotAnswered           accepted, and not answered yet
-    ├── AnalysisFailed        accepted, and could not be answered
+    ├── AnalysisFailed        accepted, and could not be answered; kept as the reason of one: GaveUp
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -35,6 +35,16 @@ class PellucidError(Exception):
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
+
+
+def error_of(code: str, detail: str) -> PellucidError:
+    """The error that was kept as its code and detail."""
+    below = [PellucidError]
+    for kind in below:
+        if kind.code == code:
+            return kind(detail)
+        below += kind.__subclasses__()
+    return PellucidError(detail)
 
 
 class InputError(PellucidError):
@@ -86,6 +96,12 @@ class Unauthorized(InputError):
     code = "unauthorized"
     status = 401
     title = "A valid API key is needed"
+
+
+class IdempotencyMismatch(InputError):
+    code = "idempotency-mismatch"
+    status = 422
+    title = "The idempotency key was used for another request"
 
 
 class ImageError(InputError):
@@ -144,6 +160,11 @@ class AnalysisFailed(PellucidError):
     code = "analysis-failed"
     status = 409
     title = "The picture was accepted and could not be answered"
+
+
+class GaveUp(PellucidError):
+    code = "gave-up"
+    title = "The picture was tried several times and never answered"
 
 
 class Unavailable(PellucidError):

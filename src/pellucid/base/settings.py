@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pellucid.base.errors import ConfigError
@@ -35,11 +35,31 @@ class Settings(BaseSettings):
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
     )
     database_url: str | None = Field(
-        None, description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set."
+        None,
+        repr=False,
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set.",
     )
     objects_url: str | None = Field(
         None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."
     )
+    role: Literal["all", "api", "worker"] = Field(
+        "all", description="`api` answers requests, `worker` the queue and webhooks, `all` both."
+    )
+    lease_s: float = Field(60.0, ge=1, description="Seconds after which a job of a dead process is taken up by another.")
+    job_timeout_s: float = Field(600.0, gt=0, description="Seconds after which a job under way is taken up by another anyway.")
+    job_attempts: int = Field(3, ge=1, description="How often a job is begun before its analysis ends as failed.")
+    backlog_limit: int = Field(10_000, ge=1, description="Pictures in the queue; more are answered 503 with Retry-After.")
+    idempotency_hours: float = Field(24.0, gt=0, description="Hours for which an `Idempotency-Key` is remembered.")
+    retention: Path | None = Field(None, description="Retention policy (TOML); without one everything is kept.")
+    sweep_minutes: float = Field(60.0, gt=0, description="Minutes between two looks for what the retention policy says is over.")
+
+    webhook_url: SecretStr | None = Field(None, description="Address that is told of events; none if not set.")
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Secrets (`whsec_…`) that webhooks are signed with, separated by commas; several while one is exchanged."
+    )
+    webhook_timeout_s: float = Field(10.0, gt=0, le=20, description="Seconds the receiver of a webhook may take.")
+    webhook_attempts: int = Field(9, ge=1, description="Attempts to deliver a webhook, over about a day, before it is dead.")
+
     bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
     policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
     trust_list: Path | None = Field(
@@ -99,7 +119,28 @@ class Settings(BaseSettings):
             raise ValueError(f"was {value!r}; allowed is http://HOST[:PORT]/v1 or https://…, without query")
         return value
 
-    @field_validator("api_keys", "describer_prompts", mode="before")
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value and not re.match(r"sqlite:///|postgresql(\+\w+)?://", value):
+            raise ValueError("allowed is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return value
+
+    @field_validator("objects_url")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"s3://[^/\s]+(/\S*)?", value):
+            raise ValueError(f"was {value!r}; allowed is s3://BUCKET or s3://BUCKET/PREFIX")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s#]*)?", value.get_secret_value()):
+            raise ValueError("allowed is https://HOST[:PORT]/PATH, or http://…, without user and password")
+        return value
+
+    @field_validator("api_keys", "describer_prompts", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value

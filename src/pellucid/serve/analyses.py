@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import (
+    AnalysisFailed,
     AnalysisTooSlow,
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
     BrokenImage,
     Busy,
+    Deleted,
     EmptyBody,
+    IdempotencyMismatch,
     ImageTooSmall,
     InvalidParameter,
     NotAnImage,
@@ -28,11 +32,22 @@ from pellucid.base.errors import (
     UnsupportedFormat,
 )
 from pellucid.base.ids import PATTERN
+from pellucid.base.moments import stamp
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.body import DECLARED, FILE, received
 from pellucid.serve.keys import require_key
+from pellucid.serve.pending import (
+    RETRY_AFTER_S,
+    IdempotencyKey,
+    Pending,
+    Preference,
+    documented_pending,
+    idempotency_key,
+    wants_later,
+)
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
+from pellucid.store.analyses import Standing, answered
 from pellucid.store.store import Filters
 
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"], dependencies=[Depends(require_key)])
@@ -90,15 +105,27 @@ def _upload_body() -> dict[str, Any]:
             "description": "The report",
             "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}},
         },
-        **documented(*BODY_ERRORS, *IMAGE_ERRORS, Unauthorized, Starting, Busy, AnalysisTooSlow),
+        **documented_pending("Accepted, where `Prefer: respond-async` was sent"),
+        **documented(*BODY_ERRORS, *IMAGE_ERRORS, IdempotencyMismatch, Deleted, Unauthorized, Starting, Busy, AnalysisTooSlow),
     },
+    response_model=Report,
 )
-async def analyse(service: Held, request: Request, response: Response) -> Report:
+async def analyse(
+    service: Held, request: Request, response: Response, prefer: Preference = None, key: IdempotencyKey = None
+) -> Report | Response:
     """Send the picture as the multipart part `file`, or as the raw body. What counts is its bytes: neither the file's name nor
     the content type is believed. The answer is stored, with the picture, before it is given."""
-    await service.loaded()
+    later = wants_later(prefer)
+    if not later:
+        await service.loaded()
     async with received(request, service.settings, service.open_bytes) as upload:
-        report = await service.analyse(upload)
+        known = idempotency_key(request, key, upload, service.settings.idempotency_hours)
+        if later:
+            accepted = await service.accept(upload, known)
+            return _pending(
+                await service.read(lambda: service.store.standing(accepted.id)), {"Preference-Applied": "respond-async"}
+            )
+        report = await service.analyse(upload, known)
     response.headers["Content-Location"] = f"{router.prefix}/{report.id}"
     return report
 
@@ -118,10 +145,28 @@ async def list_analyses(service: Held, asked: Annotated[ListQuery, Query()]) -> 
 @router.get(
     "/{analysis_id}",
     summary="One report",
+    responses={
+        **documented_pending("Accepted, and not answered yet"),
+        **documented(NotFound, Deleted, AnalysisFailed, InvalidParameter, Unauthorized),
+    },
+    response_model=Report,
+)
+async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report | Response:
+    """202 while it is not answered, 409 where it could not be, 410 once it is deleted."""
+    standing = await service.read(lambda: service.store.standing(analysis_id))
+    return _pending(standing) if standing.state == "accepted" else answered(standing)
+
+
+@router.delete(
+    "/{analysis_id}",
+    status_code=204,
+    summary="Delete a picture and all that was found in it",
     responses=documented(NotFound, InvalidParameter, Unauthorized),
 )
-async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
-    return await service.read(lambda: service.store.get(analysis_id))
+async def delete_analysis(service: Held, analysis_id: AnalysisId) -> None:
+    """Its bytes go (unless another analysis has the same ones), its report, embedding and whatever was made of it. When it came,
+    how it was judged and that it was deleted stays. Deleting again changes nothing."""
+    await service.read(lambda: service.store.erase(analysis_id, "on request"))
 
 
 @router.get(
@@ -142,3 +187,9 @@ async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     data = await service.read(lambda: service.store.picture(analysis_id))
     png = await service.work.do(lambda: heatmap(data))
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _pending(standing: Standing, headers: Mapping[str, str] | None = None) -> Response:
+    where = f"{router.prefix}/{standing.id}"
+    body = Pending(id=standing.id, created=stamp(standing.created), location=where)
+    return JSONResponse(body.model_dump(), 202, {"Location": where, "Retry-After": str(RETRY_AFTER_S), **(headers or {})})

@@ -47,6 +47,10 @@ class Metrics:
         self.batch_size = Histogram(
             "pellucid_batch_size", "Views in one pass of the encoder", buckets=BATCH_SIZES, registry=registry
         )
+        self.jobs = Counter("pellucid_jobs", "Analyses worked, by what became of them", ["outcome"], registry=registry)
+        self.backlog = Gauge("pellucid_backlog", "Pictures accepted and not answered, in the whole site", registry=registry)
+        self.deliveries = Counter("pellucid_deliveries", "Attempts to deliver a webhook", ["outcome"], registry=registry)
+        self.deleted = Counter("pellucid_deleted", "Analyses deleted by the retention policy", registry=registry)
         self.ready = Gauge("pellucid_ready", "1 once the models are loaded", registry=registry)
         build = Gauge("pellucid_build_info", "Always 1; the label says which version", ["version"], registry=registry)
         build.labels(package_version()).set(1)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
-from pellucid.base.errors import PellucidError, Starting
+from pellucid.base.errors import AnalysisTooSlow, Busy, PellucidError, Starting, error_of
 from pellucid.base.pixels import check
 from pellucid.base.settings import Settings
 from pellucid.records.report import Report
+from pellucid.serve.answering import Answering
 from pellucid.serve.body import OpenBytes, Upload
 from pellucid.serve.engine import Engine
 from pellucid.serve.metrics import Metrics
 from pellucid.serve.work import Work
-from pellucid.store.analyses import Problem
-from pellucid.store.store import Store
+from pellucid.store.analyses import answered
+from pellucid.store.idempotency import Key
+from pellucid.store.queue import ANALYSE
+from pellucid.store.store import Accepted, Incoming, Store
+
+LOOK_AGAIN_S = 0.1
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -34,7 +40,9 @@ class Service:
         self.metrics = metrics
         self.open_bytes = OpenBytes(settings.max_open_bytes)
         self.work = Work(settings.threads, settings.queue_limit, settings.analysis_timeout_s, metrics)
+        self.answering = Answering(store, metrics, settings.limits, settings.job_attempts, settings.webhook_url is not None)
         self.failure: str | None = None
+        self.changed = asyncio.Event()
         self._engine: Engine | None = None
         self._settled = asyncio.Event()
 
@@ -65,23 +73,43 @@ class Service:
         finally:
             self._settled.set()
 
-    async def analyse(self, upload: Upload) -> Report:
-        """Analysed and stored; what comes back is what `Store.get` will give."""
+    async def analyse(self, upload: Upload, key: Key | None = None) -> Report:
+        """Accepted, analysed and stored; what comes back is what `Store.get` will give."""
         engine = await self.loaded()
+        picture = Incoming(upload.data, upload.source, upload.declared)
+        analysis_id, report = await self.work.do(lambda: self.answering.now(engine, picture, key))
+        return report or await self._report_of(analysis_id)
 
-        def answer() -> Report:
+    async def accept(self, upload: Upload, key: Key | None = None) -> Accepted:
+        """Stored, and in the queue; answered by whoever takes it. Raises `Busy` where too many wait already."""
+
+        def take_in() -> Accepted:
             check(upload.data, self.settings.limits)
-            job = self.store.accept_and_take(upload.data, upload.source, upload.declared)
-            try:
-                analysis = engine.analyser.analyse(upload.data, upload.source, upload.declared)
-            except Exception as error:
-                self.store.fail(job, problem_of(error))
-                raise
-            return self.store.answer(job, analysis.report, analysis.embedding)
+            limit = self.settings.backlog_limit
+            if self.store.queue.waiting(ANALYSE, limit) >= limit:
+                raise Busy(f"{limit} pictures are in the queue, which is the most allowed; try again")
+            return self.store.accept(Incoming(upload.data, upload.source, upload.declared), key)
 
-        report = await self.work.do(answer)
-        self.metrics.count_report(report)
-        return report
+        accepted = await self.read(take_in)
+        self.wake()
+        return accepted
+
+    async def _report_of(self, analysis_id: str) -> Report:
+        """Of a picture that another request or worker answers: waits for it, and raises what it ended with."""
+        until = time.monotonic() + self.settings.analysis_timeout_s
+        while time.monotonic() < until:
+            standing = await self.read(lambda: self.store.standing(analysis_id))
+            if standing.problem is not None:
+                raise error_of(standing.problem.code, standing.problem.detail)
+            if standing.state != "accepted":
+                return answered(standing)
+            await asyncio.sleep(LOOK_AGAIN_S)
+        raise AnalysisTooSlow(f"the analysis {analysis_id} is not answered yet; ask for it at /v1/analyses/{analysis_id}")
+
+    def wake(self) -> None:
+        """There may be something to do: whoever waits for `changed` looks at once. Called on the event loop only."""
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     async def read(self, question: Callable[[], T]) -> T:
         """Ask the store, off the event loop."""
@@ -89,15 +117,12 @@ class Service:
 
     def close(self) -> None:
         self.work.close()
+        # What was taken and not begun others may take now, and not when the leases end.
+        self.store.queue.give_up()
+        self.store.outbox.give_up()
         if self._engine is not None:
             self._engine.close()
         self.store.close()
-
-
-def problem_of(error: Exception) -> Problem:
-    """What is kept of it. The cause of a mistake of ours goes to the log and not to the client."""
-    known = error if isinstance(error, PellucidError) else PellucidError()
-    return Problem(known.code, known.detail)
 
 
 def _service(request: Request) -> Service:

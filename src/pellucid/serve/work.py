@@ -31,13 +31,22 @@ class Work:
 
         A running job cannot be stopped; one that is late keeps its place until it ends, so there are never more than allowed.
         """
+        try:
+            return await asyncio.wait_for(self.to_the_end(job), self._timeout_s)
+        except TimeoutError as error:
+            raise AnalysisTooSlow(f"no answer in {self._timeout_s:g} s, which is the time allowed; try again") from error
+
+    async def to_the_end(self, job: Callable[[], T]) -> T:
+        """As `do`, however long it takes: nobody waits for the answer. Raises `Busy`."""
         self._enter()
         future = self._executor.submit(job)
         future.add_done_callback(lambda _: self._leave())
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout_s)
-        except TimeoutError as error:
-            raise AnalysisTooSlow(f"no answer in {self._timeout_s:g} s, which is the time allowed; try again") from error
+        return await asyncio.wrap_future(future)
+
+    @property
+    def idle(self) -> int:
+        """Threads that have nothing to do."""
+        return max(self._threads - self._accepted, 0)
 
     def close(self) -> None:
         """Wait for what runs; nobody waits any more for what has not begun."""

@@ -41,7 +41,8 @@ def take(
     first = select(table.c.id).where(among, table.c.due <= moment).order_by(table.c.due, table.c.id).limit(limit)
     chosen = first.with_for_update(skip_locked=True).cte("chosen")
     taking = taken_by(holder, lease_s, moment) | {"attempts": table.c.attempts + 1}
-    return connection.execute(update(table).where(table.c.id.in_(select(chosen.c.id))).values(taking).returning(table)).all()
+    taken = connection.execute(update(table).where(table.c.id.in_(select(chosen.c.id))).values(taking).returning(table))
+    return sorted(taken.all(), key=lambda row: row.id)
 
 
 def taken_by(holder: str, lease_s: float, moment: datetime) -> dict[str, Any]:

@@ -1,20 +1,22 @@
 """Objects in a bucket that speaks S3 (AWS, SeaweedFS, MinIO, …), reached by the settings that every S3 client reads: AWS_….
 
-By obstore (MIT), which binds the Rust crate object_store: a third of boto3's size, safe in threads, with retries of its own.
+By obstore (MIT), which binds the Rust crate object_store: safe in threads, with retries of its own, a third of boto3's size.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from pellucid.base.errors import ConfigError
-from pellucid.store.objects import gone, place_of
+from pellucid.store.objects import SHA256, gone, place_of
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,10 @@ class ObjectBucket:
 
     def delete(self, name: str) -> None:
         obstore.delete(self.bucket, place_of(name))
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        for page in obstore.list(self.bucket):
+            for meta in page:
+                name = meta["path"].rpartition("/")[2]
+                if SHA256.fullmatch(name) and meta["last_modified"] < moment:
+                    yield name

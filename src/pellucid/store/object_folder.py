@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pellucid.base.files import write_atomically
-from pellucid.store.objects import gone, place_of
+from pellucid.store.objects import SHA256, gone, place_of
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,9 @@ class ObjectFolder:
 
     def delete(self, name: str) -> None:
         (self.path / place_of(name)).unlink(missing_ok=True)
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        for path in self.path.glob("??/??/*"):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if SHA256.fullmatch(path.name) and path.stat().st_mtime < moment.timestamp():
+                    yield path.name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +28,10 @@ class Objects(Protocol):
 
     def delete(self, name: str) -> None:
         """Does nothing where there is no such object."""
+        ...
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        """The names of objects written before `moment`."""
         ...
 
 

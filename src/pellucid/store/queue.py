@@ -61,6 +61,12 @@ class Queue:
             due = now() + timedelta(seconds=after_s)
             connection.execute(update(jobs).where(is_taking(jobs, job.taking)).values(due=due, holder=None))
 
+    def return_unused(self, job: Job, after_s: float) -> None:
+        """As `put_back`, and this taking does not count: the work was not begun."""
+        with writing(self.database) as connection:
+            due = {"due": now() + timedelta(seconds=after_s), "holder": None, "attempts": jobs.c.attempts - 1}
+            connection.execute(update(jobs).where(is_taking(jobs, job.taking)).values(due))
+
     def give_up(self) -> None:
         with writing(self.database) as connection:
             give_up(connection, jobs, self.holder)

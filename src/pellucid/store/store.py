@@ -6,18 +6,18 @@ its work into the queue is one transaction; its report and the end of that work 
 
 from __future__ import annotations
 
-import base64
-import binascii
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
-from pellucid.base.errors import InvalidParameter, NotFound
-from pellucid.base.ids import is_id, new_id
+from pellucid.base.errors import NotFound
+from pellucid.base.ids import new_id
+from pellucid.records.event import Event
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.store.analyses import (
     Arrival,
@@ -31,7 +31,11 @@ from pellucid.store.analyses import (
     set_failed,
     standing_of,
 )
+from pellucid.store.cursors import read_cursor, write_cursor
 from pellucid.store.database import open_database, writing
+from pellucid.store.deletion import erase, lock_object, release_picture
+from pellucid.store.deliveries import Outbox, add_event
+from pellucid.store.idempotency import Key, add_key, find_key
 from pellucid.store.leases import now
 from pellucid.store.migrate import migrate
 from pellucid.store.objects import Objects, open_objects
@@ -59,12 +63,31 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Incoming:
+    """A picture as it was sent, with the name it had there and what its uploader declared."""
+
+    data: bytes
+    source: str | None = None
+    declared: str | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The analysis of a picture; `job` where the one who sent it works it himself, `again` where it was accepted before."""
+
+    id: str
+    job: Job | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
 class Store:
     """Open with `Store.open`, close with `close`; safe to use from several threads."""
 
     database: Engine
     objects: Objects
     queue: Queue
+    outbox: Outbox
 
     @classmethod
     def open(
@@ -74,36 +97,51 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         database = open_database(database_url or f"sqlite:///{folder / 'pellucid.sqlite'}")
         migrate(database)
-        return cls(database, open_objects(objects_url, folder / "objects"), Queue(database, new_id(), lease_s))
+        holder = new_id()
+        objects = open_objects(objects_url, folder / "objects")
+        return cls(database, objects, Queue(database, holder, lease_s), Outbox(database, holder, LEASE_S))
 
-    def accept(self, data: bytes, source: str | None = None, declared: str | None = None) -> Arrival:
-        """The picture is kept and its work is in the queue, for any worker; when this returns both are on the disk."""
-        arrival = self._arrive(data, source, declared)
-        with writing(self.database) as connection:
-            add_accepted(connection, arrival)
+    def accept(self, picture: Incoming, key: Key | None = None) -> Accepted:
+        """The picture is kept and its work is in the queue, for any worker; when this returns both are on the disk.
+
+        Raises `IdempotencyMismatch`.
+        """
+
+        def queue(connection: Connection, arrival: Arrival) -> None:
             add_job(connection, ANALYSE, arrival.id, arrival.created)
-        return arrival
 
-    def accept_and_take(self, data: bytes, source: str | None = None, declared: str | None = None) -> Job:
-        """As `accept`, but the work is taken by this process from the beginning."""
-        arrival = self._arrive(data, source, declared)
-        with writing(self.database) as connection:
-            add_accepted(connection, arrival)
+        return self._accept(picture, key, queue)
+
+    def accept_and_take(self, picture: Incoming, key: Key | None = None) -> Accepted:
+        """As `accept`, but the work is taken by this process from the beginning: there is a `job`, unless it came `again`."""
+
+        def queue(connection: Connection, arrival: Arrival) -> Job:
             return add_taken_job(connection, ANALYSE, arrival.id, arrival.created, self.queue.holder, self.queue.lease_s)
 
-    def answer(self, job: Job, report: Report, embedding: NDArray[np.float32] | None) -> Report:
-        """The report as it is kept: under the id, and of the time, at which the picture was accepted. Raises `LeaseLost`."""
-        report = report.model_copy(update={"id": job.id, "created": job.created.isoformat()})
+        return self._accept(picture, key, queue)
+
+    def answer(self, job: Job, report: Report, embedding: NDArray[np.float32] | None, events: Sequence[Event] = ()) -> None:
+        """The report under the id of the job, the end of the job, and `events` that tell of it. Raises `LeaseLost`."""
         with writing(self.database) as connection:
             finish_job(connection, job)
             set_answered(connection, report, embedding)
-        return report
+            for event in events:
+                add_event(connection, event)
 
-    def fail(self, job: Job, problem: Problem) -> None:
+    def fail(self, job: Job, problem: Problem, keep_picture: bool = True, events: Sequence[Event] = ()) -> None:
         """The analysis ends without a report. Raises `LeaseLost`."""
         with writing(self.database) as connection:
             finish_job(connection, job)
             set_failed(connection, job.id, problem)
+            if not keep_picture:
+                release_picture(connection, self.objects, job.id)
+            for event in events:
+                add_event(connection, event)
+
+    def erase(self, analysis_id: str, why: str) -> bool:
+        """Delete all but the tombstone (deletion.py). False where it was deleted before. Raises `NotFound`."""
+        with writing(self.database) as connection:
+            return erase(connection, self.objects, analysis_id, why)
 
     def standing(self, analysis_id: str) -> Standing:
         """Raises `NotFound`."""
@@ -133,13 +171,13 @@ class Store:
             decision=filters.decision,
             since=filters.since,
             until=filters.until,
-            before=None if cursor is None else _read_cursor(cursor),
+            before=None if cursor is None else read_cursor(cursor),
             limit=limit + 1,
         )
         with self.database.connect() as connection:
             rows = connection.execute(statement).all()
         reports = tuple(Report.model_validate(row.report) for row in rows[:limit])
-        return Page(reports, _write_cursor(reports[-1].id) if len(rows) > limit else None)
+        return Page(reports, write_cursor(reports[-1].id) if len(rows) > limit else None)
 
     def ping(self) -> None:
         """Raises SQLAlchemy's error where the database does not answer."""
@@ -149,20 +187,20 @@ class Store:
     def close(self) -> None:
         self.database.dispose()
 
-    def _arrive(self, data: bytes, source: str | None, declared: str | None) -> Arrival:
-        return Arrival(new_id(), now(), self.objects.put(data), source, declared)
+    def _accept(self, picture: Incoming, key: Key | None, queue: Callable[[Connection, Arrival], Job | None]) -> Accepted:
+        if key is not None and (found := self._found(key)):
+            return Accepted(found, again=True)
+        name = self.objects.put(picture.data)
+        arrival = Arrival(new_id(), now(), name, picture.source, picture.declared)
+        with writing(self.database) as connection:
+            if key is not None and (found := add_key(connection, key, arrival.id)):
+                return Accepted(found, again=True)
+            lock_object(connection, name)
+            if not self.objects.has(name):  # deleted since, with the last row that named it
+                self.objects.put(picture.data)
+            add_accepted(connection, arrival)
+            return Accepted(arrival.id, queue(connection, arrival))
 
-
-def _write_cursor(last_id: str) -> str:
-    return base64.urlsafe_b64encode(f"before:{last_id}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError, ValueError):
-        text = ""
-    word, _, last_id = text.partition(":")
-    if word != "before" or not is_id(last_id):
-        raise InvalidParameter(f"the cursor {cursor[:80]!r} is not one that this service gave; take `next` of the page before")
-    return last_id
+    def _found(self, key: Key) -> str | None:
+        with self.database.connect() as connection:
+            return find_key(connection, key)
