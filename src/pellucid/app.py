@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from pellucid.base.errors import ConfigError
 from pellucid.base.settings import Settings, shipped
 from pellucid.records.retention import load_retention
-from pellucid.serve import analyses, health, models, openapi, problems, webhooks
+from pellucid.serve import analyses, health, models, openapi, problems, search, webhooks
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
@@ -39,7 +39,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    for part in (health,) if settings.role == "worker" else (openapi, analyses, models, webhooks, health):
+    for part in (health,) if settings.role == "worker" else (openapi, analyses, search, models, webhooks, health):
         app.include_router(part.router)
     problems.install(app)
     openapi.install(app)
@@ -71,11 +71,11 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     analyser = Analyser(bundle, policy, how, observe, Credentials(settings.trust_list or shipped("trust")))
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     if describer is None:
-        return Engine(analyser, models, analyser.heatmap, analyser.close)
+        return Engine(analyser, models, analyser.heatmap, analyser.close, analyser.embedding)
     from pellucid.analyse.described import DescribedAnalyser
 
     both = DescribedAnalyser(analyser, describer, settings.threads)
-    return Engine(both, models, analyser.heatmap, both.close)
+    return Engine(both, models, analyser.heatmap, both.close, analyser.embedding)
 
 
 def open_describer(settings: Settings) -> Describer:

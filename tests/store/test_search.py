@@ -13,6 +13,7 @@ from sqlalchemy import delete, text, update
 
 from pellucid.base.errors import NotFound
 from pellucid.records.report import Caption, Moderation, Report, Tag
+from pellucid.store.analyses import set_answered
 from pellucid.store.database import writing
 from pellucid.store.search import Place, Search, SearchFilters
 from pellucid.store.store import Store
@@ -134,11 +135,8 @@ def test_what_is_deleted_is_found_no_more_and_leaves_no_words(store: Store, sear
 def test_words_and_report_come_together_or_not_at_all(store: Store, search: Search) -> None:
     twice = pictured("A dog.")
     save(store, twice)
-    with pytest.raises(NotFound):
-        from pellucid.store.analyses import set_answered
-
-        with writing(store.database) as connection:
-            set_answered(connection, pictured("A dog that nobody accepted."), None)
+    with pytest.raises(NotFound), writing(store.database) as connection:
+        set_answered(connection, pictured("A dog that nobody accepted."), None)
     assert found(search, "dog") == [twice.id]
 
 

@@ -66,3 +66,4 @@ class Engine:
     models: tuple[ModelInfo, ...] = ()
     heatmap: Callable[[bytes], bytes] | None = None
     close: Callable[[], None] = lambda: None
+    embed: Callable[[bytes], NDArray[np.float32]] | None = None

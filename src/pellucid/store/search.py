@@ -62,6 +62,8 @@ class Marked:
 
 @dataclass(frozen=True)
 class Match:
+    """A picture, how well it matched, and where."""
+
     report: Report
     score: float
     marked: Marked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, column, literal_column, select, table, text
+from sqlalchemy import Connection, Select, bindparam, column, func, literal_column, select, table, text
 
 from pellucid.store.word_index import CLOSE, MOST_RANKED, OPEN, Choice, Texts, chosen
 
@@ -29,9 +29,9 @@ class Fts5Index:
         return statement.where(text(MATCH).bindparams(bindparam("expression", expression)))
 
     def marked(self, connection: Connection, words: Sequence[str], places: Sequence[int]) -> Mapping[int, Texts]:
-        marks = ", ".join(f"highlight(search_words, {number}, :open, :close)" for number in range(3))
+        marks = [literal_column(f"highlight(search_words, {number}, :open, :close)") for number in range(3)]
         # One place at a time: FTS5 then goes straight to it instead of walking through all that matches.
-        statement = text(f"SELECT {marks} FROM search_words WHERE {MATCH} AND rowid = :place")
+        statement = select(*marks).select_from(WORDS).where(text(MATCH), text("rowid = :place"))
         given = {"expression": _any_of(words), "open": OPEN, "close": CLOSE}
         rows = {place: connection.execute(statement, {**given, "place": place}).one_or_none() for place in places}
         return {place: Texts(*row) for place, row in rows.items() if row is not None}
@@ -44,8 +44,8 @@ class Fts5Index:
 
     def _rows(self, connection: Connection, word: str) -> int:
         """How many pictures have `word`, counted no further than it takes to know that they are too many."""
-        counted = f"SELECT count(*) FROM (SELECT 1 FROM search_words WHERE {MATCH} LIMIT :most)"
-        return int(connection.execute(text(counted), {"expression": _quoted(word), "most": self.most + 1}).scalar_one())
+        some = select(WORDS.c.rowid).where(text(MATCH)).limit(self.most + 1).subquery()
+        return connection.execute(select(func.count()).select_from(some), {"expression": _quoted(word)}).scalar_one()
 
 
 def _expression(choice: Choice) -> str:
