@@ -16,14 +16,13 @@ _POSSESSIVE = re.compile("['\u2019]s\\b")
 _WORD = re.compile(r"[^\W_]+")
 
 # English words that stand in every second caption and say nothing of a picture; both databases stem, so one form is enough.
-STOP_WORDS = frozenset(
-    """
-    a about after again all also am an and another any are as at be been being both but by can could did do does each for from
-    had has have having he her hers him his how i if in into is it its itself just me more most my near of off on onto or other
-    our out over own she so some such than that the their them then there these they this those through to too under up very
-    was we were what when where which while who whom whose why will with would you your
-    """.split()
-)
+_STOP_WORDS = """
+a about after again all also am an and another any are as at be been being both but by can could did do does each for from
+had has have having he her hers him his how i if in into is it its itself just me more most my near of off on onto or other
+our out over own she so some such than that the their them then there these they this those through to too under up very
+was we were what when where which while who whom whose why will with would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def words_asked(text: str) -> tuple[str, ...]:
