@@ -74,7 +74,7 @@ def test_pictures_that_are_none_and_analyses_that_are_not_there(filled: TestClie
         assert without.post("/v1/search", content=jpeg(seed=1)).json()["code"] == "not-found"
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "c2VhcmNoOjE6", write_cursor(Place(-1, 5)), write_cursor(Place(10**9, 5)), "é"])
+@pytest.mark.parametrize("cursor", ["nonsense", "c2VhcmNoOjE6", write_cursor(Place(-1, 5)), write_cursor(Place(10**30, 5)), "é"])
 def test_refuses_cursors_of_others(filled: TestClient, cursor: str) -> None:
     assert filled.get("/v1/search", params={"q": "fake", "cursor": cursor}).json()["code"] == "invalid-parameter"
 

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sqlalchemy import delete, text, update
+from sqlalchemy import text, update
 
 from pellucid.base.errors import NotFound
 from pellucid.records.report import Caption, Moderation, Report, Tag
 from pellucid.store.analyses import set_answered
 from pellucid.store.database import writing
+from pellucid.store.deletion import erase
 from pellucid.store.search import Place, Search, SearchFilters
 from pellucid.store.store import Store
-from pellucid.store.tables import METADATA, analyses
+from pellucid.store.tables import analyses
 from tests.store.made import START, report, save
 
 EVERYTHING = SearchFilters()
@@ -111,20 +112,12 @@ def test_a_page_after_the_last_is_empty(store: Store, search: Search) -> None:
     assert search.by_words("dog", EVERYTHING, 3, Place(5, 1)).matches == ()
 
 
-def erase(store: Store, analysis_id: str) -> None:
-    """As a deletion does: every row of a table that says which column names its analysis."""
-    with writing(store.database) as connection:
-        for table in METADATA.sorted_tables:
-            if column := table.info.get("erased_by"):
-                connection.execute(delete(table).where(table.c[column] == analysis_id))
-        connection.execute(update(analyses).where(analyses.c.id == analysis_id).values(report=None, embedding=None))
-
-
 def test_what_is_deleted_is_found_no_more_and_leaves_no_words(store: Store, search: Search) -> None:
     first, second = pictured("A dog.", "dog"), pictured("A dog.", "dog")
     save(store, first, second, embedding=one_hot(1))
     assert len(search.by_embedding(one_hot(1), EVERYTHING, 5)) == 2
-    erase(store, first.id)
+    with writing(store.database) as connection:
+        erase(connection, store.objects, first.id, "asked for")
     assert found(search, "dog") == [second.id]
     assert [alike.report.id for alike in search.by_embedding(one_hot(1), EVERYTHING, 5)] == [second.id]
     with store.database.connect() as connection:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -17,12 +16,13 @@ from pellucid.serve.body import received
 from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
+from pellucid.store.cursors import unwrapped, wrapped
 from pellucid.store.search import Alike, Match, Place, SearchFilters
 
 router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(require_key)])
 
-MOST_STARTS = 10_000
-LARGEST_PLACE = 1 << 62
+# Numbers as a database can hold them; what lies behind the last match is an empty page.
+_CURSOR = re.compile(r"search:(?P<start>[0-9]{1,9}):(?P<upto>[0-9]{1,18})")
 
 
 class FilterQuery(BaseModel):
@@ -122,20 +122,15 @@ async def similar_analyses(service: Held, analysis_id: AnalysisId, asked: Annota
 
 
 def write_cursor(place: Place) -> str:
-    return base64.urlsafe_b64encode(f"search:{place.start}:{place.upto}".encode()).decode().rstrip("=")
+    return wrapped(f"search:{place.start}:{place.upto}")
 
 
 def read_cursor(cursor: str) -> Place:
     """Raises `InvalidParameter`."""
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        word, start, upto = text.split(":")
-        place = Place(int(start), int(upto))
-    except (binascii.Error, UnicodeError, ValueError):
-        word, place = "", Place()
-    if word != "search" or not 0 <= place.start <= MOST_STARTS or not 0 <= (place.upto or 0) <= LARGEST_PLACE:
+    found = _CURSOR.fullmatch(unwrapped(cursor))
+    if not found:
         raise InvalidParameter(f"the cursor {cursor[:80]!r} is not one that this search gave; take `next` of the page before")
-    return place
+    return Place(int(found["start"]), int(found["upto"]))
 
 
 def _found(match: Match) -> Found:
