@@ -5,8 +5,8 @@
     python benchmarks/search.py --pictures 8000 --write docs/proofs/search.md
 
 Captions are synthetic: eleven words drawn by Zipf's law, and eight tags. Embeddings are random directions around 500 centres.
-What is timed is `Search`, as the service calls it: filters, reports and highlights included, one question at a time. PostgreSQL is
-a server of its own, started here, with its usual settings.
+What is timed is `Search`, as the service calls it: filters, reports and highlights included, one question at a time. PostgreSQL
+is a server of its own, started here, with its usual settings.
 """
 
 from __future__ import annotations

@@ -29,11 +29,12 @@ class Fts5Index:
         return statement.where(text(MATCH).bindparams(bindparam("expression", expression)))
 
     def marked(self, connection: Connection, words: Sequence[str], places: Sequence[int]) -> Mapping[int, Texts]:
-        marks = [literal_column(f"highlight(search_words, {number}, :open, :close)") for number in range(3)]
+        marks = [func.highlight(literal_column("search_words"), number, OPEN, CLOSE) for number in range(3)]
         # One place at a time: FTS5 then goes straight to it instead of walking through all that matches.
         statement = select(*marks).select_from(WORDS).where(text(MATCH), text("rowid = :place"))
-        given = {"expression": _any_of(words), "open": OPEN, "close": CLOSE}
-        rows = {place: connection.execute(statement, {**given, "place": place}).one_or_none() for place in places}
+        expression = _any_of(words)
+        given = ({"expression": expression, "place": place} for place in places)
+        rows = {each["place"]: connection.execute(statement, each).one_or_none() for each in given}
         return {place: Texts(*row) for place, row in rows.items() if row is not None}
 
     def _chosen(self, connection: Connection, words: Sequence[str]) -> Choice:
