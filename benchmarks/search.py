@@ -1,8 +1,8 @@
 """How long a search takes, by words and by picture, over so many pictures, in SQLite and in PostgreSQL.
 
-    python benchmarks/search.py --pictures 8000                  about 2 minutes on a quiet machine
-    python benchmarks/search.py --pictures 8000 1000000          hours less one: a million pictures are 3 GB in each database
-    python benchmarks/search.py --pictures 8000 --write docs/proofs/search.md
+    python -m benchmarks.search --pictures 8000                  about 2 minutes on a quiet machine
+    python -m benchmarks.search --pictures 8000 1000000          hours less one: a million pictures are 3 GB in each database
+    python -m benchmarks.search --pictures 8000 --write docs/proofs/search.md
 
 Captions are synthetic: eleven words drawn by Zipf's law, and eight tags. Embeddings are random directions around 500 centres.
 What is timed is `Search`, as the service calls it: filters, reports and highlights included, one question at a time. PostgreSQL
@@ -166,7 +166,7 @@ def page(rows: Sequence[Row]) -> str:
     lines = [
         "# How long a search takes",
         "",
-        f"`python benchmarks/search.py`, {datetime.now(UTC):%Y-%m-%d}, {machine()}. Synthetic captions, tags and embeddings;",
+        f"`python -m benchmarks.search`, {datetime.now(UTC):%Y-%m-%d}, {machine()}. Synthetic captions, tags and embeddings;",
         f"{QUESTIONS} questions of a kind, one at a time; reports, highlights and filters included.",
         f"Wanted: a p50 under {TARGET_MS:g} ms at 8,000 pictures. What is done about large indexes: [search.md](../search.md).",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,19 @@ import pytest
 pytest.importorskip("sklearn", reason="needs the train extra (scikit-learn)")
 
 from pellucid.base.errors import DataError
-from pellucid.evaluate.recipe import RetrievalPart
+from pellucid.evaluate.blocks import markdown
+from pellucid.evaluate.contents import contents
+from pellucid.evaluate.expectations import held
+from pellucid.evaluate.recipe import Bound, RetrievalPart
 from pellucid.evaluate.retrieval import Described, Query, _arms, _asked, _ratio, _sentences, _store_of, evaluate_retrieval
 from pellucid.records.dataset import Dataset, Sample, write_dataset
+from pellucid.records.evaluation import Evaluation
 from pellucid.records.features import FeatureFolder
 from pellucid.runtime.bundle import LoadedBundle
 from tests.tiny_bundle import make_tiny_bundle
 
 pytestmark = pytest.mark.train
+RECORD = dict.fromkeys(("name", "bundle", "created", "command", "machine", "git_commit"), "-") | {"final": False, "datasets": {}}
 PART = RetrievalPart(dataset="captions", source="made", split="val")
 THINGS = ("dog", "horse", "boat", "tree", "bench", "kite", "train", "clock", "river", "tent")
 
@@ -78,6 +84,11 @@ def test_a_bundle_is_measured_in_every_arm(tmp_path: Path) -> None:
     assert found["arms"]["manual_share"]["recall_at_10"]["count"] == 3
     assert found["arms"]["pellucid"]["recall_at_10"]["count"] <= 3
     assert found["times_status_quo"]["rate"] <= 1
+    judged = held({"retrieval": PART.model_copy(update={"expect": {"share_of_manual": Bound(at_least=0)}})}, {"retrieval": found})
+    assert judged["passed"] == 1
+    assert json.loads(json.dumps({"found": found, "judged": judged}))["found"] == found
+    blocks = list(contents(Evaluation.model_validate(RECORD | {"sections": {"retrieval": found}})))
+    assert "manual share" in "\n".join(markdown(blocks[0]))
 
 
 def test_refuses_a_split_without_pictures(tmp_path: Path) -> None:

@@ -193,4 +193,5 @@ def _ratio(ours: NDArray[np.int64], theirs: NDArray[np.int64], owner: NDArray[np
     if not drawn or not others.any():
         return {"rate": None, "note": "the other arm found nothing"}
     lower, upper = np.percentile(drawn, [5, 95])
-    return {"rate": round(mine.sum() / others.sum(), 4), "lower": round(lower, 4), "upper": round(upper, 4)}
+    bounds = {"rate": mine.sum() / others.sum(), "lower": lower, "upper": upper}
+    return {name: round(float(value), 4) for name, value in bounds.items()}
