@@ -16,6 +16,9 @@ LARGEST = 127
 CHUNK = 4096
 """Rows that are widened to float32 at a time: 8 MB, which stays in the processor's cache."""
 
+TINY = 1e-30
+"""Keeps the direction of nothing finite."""
+
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
@@ -25,7 +28,8 @@ def as_bytes(embedding: Floats) -> bytes | None:
     largest = float(np.abs(embedding).max(initial=0))
     if not np.isfinite(largest) or largest == 0:
         return None
-    return np.rint(embedding * (LARGEST / largest)).astype(np.int8).tobytes()
+    rounded: NDArray[np.int8] = np.rint(embedding * (LARGEST / largest)).astype(np.int8)
+    return rounded.tobytes()
 
 
 class Vectors:
@@ -72,7 +76,7 @@ class Vectors:
         """Places [n], and the cosine of `vector` [512] with each."""
         with self._lock:
             rows, norms, places = self._rows[: self._count], self._norms[: self._count], self.places
-        unit = vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
+        unit: Floats = vector / np.float32(max(float(np.linalg.norm(vector)), TINY))
         out = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(rows), CHUNK):
             part = slice(start, start + CHUNK)
@@ -97,4 +101,5 @@ def best(cosines: Floats, count: int) -> NDArray[np.intp]:
 
 def _norms(rows: NDArray[np.int8]) -> Floats:
     wide = rows.astype(np.float32)
-    return np.maximum(np.sqrt(np.einsum("nd,nd->n", wide, wide)), np.float32(1.0))
+    norms: Floats = np.maximum(np.sqrt(np.einsum("nd,nd->n", wide, wide)), np.float32(1.0))
+    return norms

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, column, func, literal_column, select, table, text
+from sqlalchemy import Connection, Label, Select, bindparam, column, func, literal_column, select, table, text
 
 from pellucid.store.word_index import CLOSE, MOST_RANKED, OPEN, Choice, Texts, chosen
 
 WORDS = table("search_words", column("rowid"), column("caption"), column("tags"), column("ocr"))
 MATCH = "search_words MATCH :expression"
 # Weights of caption, tags and text in the picture, chosen on val (docs/search.md).
-SCORE = literal_column("-bm25(search_words, 1.0, 1.0, 1.0)").label("score")
+SCORE: Label[Any] = literal_column("-bm25(search_words, 1.0, 1.0, 1.0)").label("score")
 
 
 class Fts5Index:
@@ -32,9 +32,8 @@ class Fts5Index:
         marks = [func.highlight(literal_column("search_words"), number, OPEN, CLOSE) for number in range(3)]
         # One place at a time: FTS5 then goes straight to it instead of walking through all that matches.
         statement = select(*marks).select_from(WORDS).where(text(MATCH), text("rowid = :place"))
-        expression = _any_of(words)
-        given = ({"expression": expression, "place": place} for place in places)
-        rows = {each["place"]: connection.execute(statement, each).one_or_none() for each in given}
+        any_of = _any_of(words)
+        rows = {place: connection.execute(statement, {"expression": any_of, "place": place}).one_or_none() for place in places}
         return {place: Texts(*row) for place, row in rows.items() if row is not None}
 
     def _chosen(self, connection: Connection, words: Sequence[str]) -> Choice:
