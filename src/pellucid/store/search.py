@@ -150,6 +150,7 @@ def add_answered(connection: Connection, report: Report, embedding: NDArray[np.f
     """Let an answered picture be found, from the moment on at which the caller's transaction is committed."""
     vector = None if embedding is None else as_bytes(embedding)
     added = connection.execute(insert(search_entries).values(analysis=report.id, vector=vector))
+    assert added.inserted_primary_key
     place: int = added.inserted_primary_key[0]
     tags = list(dict.fromkeys(plain(tag.name)[:TAG_LENGTH] for tag in report.tags))
     if tags:

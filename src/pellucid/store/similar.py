@@ -71,12 +71,12 @@ class Similar:
             self._add(_entries(connection, search_entries.c.place.in_(missing[start : start + AT_ONCE])))
         self._compared_s = time.monotonic()
 
-    def _add(self, rows: Sequence[Row[Any]]) -> None:
+    def _add(self, rows: Sequence[Row[Any, Any]]) -> None:
         vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.int8).reshape(-1, SIZE)
         self._vectors.add(np.array([row.place for row in rows], dtype=np.int64), vectors)
 
 
-def _entries(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[Any]]:
+def _entries(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[Any, Any]]:
     entry = search_entries.c
     chosen = select(entry.place, entry.vector).where(where, entry.vector.is_not(None))
     return connection.execute(chosen.order_by(entry.place).limit(AT_ONCE)).all()

@@ -12,7 +12,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Cast, Connection, Select, bindparam, cast, column, false, func, literal_column, select, table, text
+from sqlalchemy import (
+    Cast,
+    ColumnClause,
+    Connection,
+    Select,
+    bindparam,
+    cast,
+    column,
+    false,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from pellucid.store.word_index import CLOSE, MOST_RANKED, OPEN, Choice, Texts, chosen
@@ -20,7 +34,8 @@ from pellucid.store.word_index import CLOSE, MOST_RANKED, OPEN, Choice, Texts, c
 WORDS = table("search_words", column("place"), column("caption"), column("tags"), column("ocr"), column("document"))
 ENGLISH = "CAST('english' AS regconfig)"
 # Weights of D (none), C (text in the picture), B (tags) and A (caption), and division by 1 + log of the length: chosen on val.
-WEIGHTS, BY_LENGTH = literal_column("CAST('{1, 1, 1, 1}' AS real[])"), 1
+WEIGHTS: ColumnClause[Any] = literal_column("CAST('{1, 1, 1, 1}' AS real[])")
+BY_LENGTH = 1
 STATISTICS_AGE_S = 60.0
 
 _STATISTICS = """
