@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
 from pellucid.records.retention import load_retention
-from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, webhooks
+from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, search, webhooks
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
@@ -49,7 +49,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    parts = (openapi, analyses, duplicates, banks, derivatives, models, keys, webhooks, health)
+    parts = (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks, health)
     for part in (health,) if settings.role == "worker" else parts:
         app.include_router(part.router)
     problems.install(app)
@@ -105,12 +105,28 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     if describer is None:
         return Engine(
-            analyser, models, analyser.heatmap, bundle.head.label, close=analyser.close, room=analyser.room, setup=setup
+            analyser,
+            models,
+            analyser.heatmap,
+            bundle.head.label,
+            close=analyser.close,
+            room=analyser.room,
+            setup=setup,
+            embed=analyser.embedding,
         )
     from pellucid.analyse.described import DescribedAnalyser
 
     both = DescribedAnalyser(analyser, describer, settings.threads)
-    return Engine(both, models, analyser.heatmap, bundle.head.label, close=both.close, room=analyser.room, setup=setup)
+    return Engine(
+        both,
+        models,
+        analyser.heatmap,
+        bundle.head.label,
+        close=both.close,
+        room=analyser.room,
+        setup=setup,
+        embed=analyser.embedding,
+    )
 
 
 def _setup(settings: Settings, bundle: str, policy: Policy, credentials: Credentials, describer: Describer | None) -> str:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -32,7 +33,11 @@ ALLOWED = (200, 201, 202, 204, 400, 404, 408, 409, 410, 413, 415, 422, 503)
 # Reading the document starts the service, so it gets a folder of its own: tests run in several processes.
 FOLDER = Path(tempfile.mkdtemp(prefix="pellucid-contract-"))
 KEY = "0123456789abcdef"
-APP = create_app(Settings(api_keys=(KEY,), data_dir=FOLDER), Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG"))
+EMBEDDING = np.ones(512, dtype=np.float32)
+APP = create_app(
+    Settings(api_keys=(KEY,), data_dir=FOLDER),
+    Engine(FakeAnalyser(), heatmap=lambda data: b"\x89PNG", embed=lambda data: EMBEDDING),
+)
 API = schemathesis.openapi.from_asgi("/openapi.json", APP)
 API.config.checks.positive_data_acceptance.expected_statuses = [str(status) for status in ALLOWED]
 CALLS = [found.ok() for found in API.get_all_operations()]

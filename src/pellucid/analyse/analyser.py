@@ -172,6 +172,14 @@ class Analyser:
         )  # fmt: skip
         return Analysis(report, seen.detect["embedding"].astype(np.float32) if seen else None)
 
+    def embedding(self, data: bytes) -> Floats:
+        """[512] of the detection view, as `analyse` keeps it. Raises `ImageError`, `Unavailable`."""
+        views = self.bundle.head.views
+        with self.room(data):
+            view = to_tensor(detection_view(decode(data, self.settings.limits).image, views), views)
+        asked = self._encoder.submit(view)
+        return asked.result(self.settings.time_limits_s["encode"])["embedding"].astype(np.float32)
+
     def heatmap(self, data: bytes) -> bytes:
         """PNG of the judged square, tinted where the score leans on it. Raises `ImageError`, `Unavailable`."""
         with self.room(data):

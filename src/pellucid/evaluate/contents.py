@@ -125,6 +125,31 @@ def _replay(section: Section) -> Iterator[Block]:
     yield Block("Retraining from the replay set", text, (Table(("measure", "found"), tuple(section.items())),))
 
 
+def _retrieval(section: Section) -> Iterator[Block]:
+    rows = tuple(
+        (
+            name.replace("_", " "),
+            sure_share(one["recall_at_1"]),
+            sure_share(one["recall_at_10"]),
+            one["mrr_at_10"],
+            one["median_ms"],
+        )
+        for name, one in section["arms"].items()
+    )
+    against = tuple(
+        (says, *(section[name].get(bound) for bound in ("rate", "lower", "upper")))
+        for name, says in (("times_status_quo", "times the status quo (manual share)"), ("share_of_manual", "share of manual"))
+    )
+    yield Block(
+        "Retrieval",
+        f"{section['pictures']} pictures, {section['queries']} sentences by people, none of which is indexed. 95 % bounds.",
+        (
+            Table(("index", "recall at 1", "recall at 10", "MRR at 10", "median ms"), rows),
+            Table(("Pellucid's recall at 10", "ratio", "at least", "at most"), against),
+        ),
+    )
+
+
 CHAPTERS: Mapping[str, Callable[[Section], Iterator[Block]]] = {
     "detection": detection,
     "controls": controls,
@@ -139,4 +164,5 @@ CHAPTERS: Mapping[str, Callable[[Section], Iterator[Block]]] = {
     "behaviour": _behaviour,
     "time_order": _time_order,
     "replay": _replay,
+    "retrieval": _retrieval,
 }

@@ -176,6 +176,25 @@ class ReplayPart(SplitsPart):
         return frozenset({*self.splits, *self.train})
 
 
+class RetrievalPart(Part):
+    """Pictures of one source and split, `pictures` of them drawn by the seed (all where None), asked for by people's captions.
+
+    `queries` captions a picture are asked, none of which is indexed; `manual_share` of the pictures carry one in the status quo.
+    """
+
+    dataset: str
+    source: str
+    split: str
+    pictures: int | None = Field(default=None, gt=1)
+    queries: int = Field(default=1, gt=0)
+    manual_share: float = Field(default=0.3, gt=0, le=1)
+    expect: Expect = {}
+
+    @property
+    def splits_asked(self) -> frozenset[str]:
+        return frozenset({self.split})
+
+
 class ParityPart(HeatmapPart):
     """So many pictures of one split, half of each label, judged by the served build and by the same weights in float32."""
 
@@ -196,6 +215,7 @@ class EvaluationRecipe(Recipe):
     behaviour: BehaviourPart | None = None
     time_order: TimeOrderPart | None = None
     replay: ReplayPart | None = None
+    retrieval: RetrievalPart | None = None
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -29,6 +29,7 @@ from pellucid.evaluate.prompts import run_prompts
 from pellucid.evaluate.recipe import EvaluationRecipe, PromptsRecipe
 from pellucid.evaluate.replay import evaluate_replay
 from pellucid.evaluate.report import write_report
+from pellucid.evaluate.retrieval import evaluate_retrieval
 from pellucid.evaluate.stability import evaluate_stability
 from pellucid.evaluate.tags import evaluate_tags
 from pellucid.evaluate.time_order import evaluate_time_order
@@ -89,6 +90,7 @@ def _further(
         "time_order": lambda part: evaluate_time_order(bundle, part, features, out),
         "parity": lambda part: evaluate_parity(bundle, part, out, seed),
         "replay": lambda part: evaluate_replay(bundle, folder, part, features, out, seed),
+        "retrieval": lambda part: evaluate_retrieval(bundle, part, features, out, seed),
     }
     return {name: made[name](part) for name, part in what.parts.items() if name in made}
 

@@ -137,6 +137,7 @@ class Report(Frozen):
     not_checked: list[str] = []
     caption: Caption | None = None
     tags: list[Tag] = []
+    ocr: str | None = None
     moderation: Moderation | None = None
     model: Model
     missing: list[Missing] = []

@@ -85,7 +85,7 @@ class ReportPage(BaseModel):
     next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
 
 
-def _upload_body() -> dict[str, Any]:
+def upload_body() -> dict[str, Any]:
     form = {
         "type": "object",
         "required": [FILE],
@@ -107,7 +107,7 @@ def _upload_body() -> dict[str, Any]:
 @router.post(
     "",
     summary="Analyse a picture",
-    openapi_extra={"requestBody": _upload_body()},
+    openapi_extra={"requestBody": upload_body()},
     responses={
         200: {
             "description": "The report",

@@ -83,3 +83,4 @@ class Engine:
     close: Callable[[], None] = lambda: None
     room: Callable[[bytes], AbstractContextManager[None]] = lambda _: nullcontext()
     setup: Callable[[], str] | None = None
+    embed: Callable[[bytes], NDArray[np.float32]] | None = None

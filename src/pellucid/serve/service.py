@@ -26,6 +26,7 @@ from pellucid.serve.work import Work
 from pellucid.store.analyses import answered
 from pellucid.store.idempotency import Key
 from pellucid.store.queue import ANALYSE
+from pellucid.store.search import Search
 from pellucid.store.store import Accepted, Incoming, Store
 
 LOOK_AGAIN_S = 0.1
@@ -40,6 +41,7 @@ class Service:
     def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
         self.settings = settings
         self.store = store
+        self.search = Search(store.database)
         self.metrics = metrics
         self.open_bytes = OpenBytes(settings.max_open_bytes)
         self.known = KnownPictures(store)

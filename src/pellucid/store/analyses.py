@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, insert, select, update
 from pellucid.base.errors import AnalysisFailed, Deleted, NotAnswered, NotFound
 from pellucid.records.report import Report
 from pellucid.store.leases import now
+from pellucid.store.search import add_answered
 from pellucid.store.tables import analyses
 
 State = Literal["accepted", "answered", "failed", "deleted"]
@@ -70,8 +71,9 @@ def add_accepted(connection: Connection, arrival: Arrival) -> None:
 
 
 def set_answered(connection: Connection, report: Report, embedding: NDArray[np.float32] | None) -> None:
-    """Raises `NotFound` where it is not waiting for an answer."""
+    """The report is kept and can be searched for. Raises `NotFound` where it is not waiting for an answer."""
     _settle(connection, report.id, {"state": "answered", **answer_columns(report, embedding)})
+    add_answered(connection, report, embedding)
 
 
 def set_failed(connection: Connection, analysis_id: str, problem: Problem) -> None:

@@ -9,6 +9,7 @@ from pellucid.store.tables.hashes import hashes
 from pellucid.store.tables.idempotency import idempotency
 from pellucid.store.tables.jobs import jobs
 from pellucid.store.tables.metadata import METADATA
+from pellucid.store.tables.search import search_entries, search_tags
 
 __all__ = [
     "METADATA",
@@ -23,4 +24,6 @@ __all__ = [
     "hashes",
     "idempotency",
     "jobs",
+    "search_entries",
+    "search_tags",
 ]

@@ -1,0 +1,146 @@
+"""`/v1/search` and `/v1/analyses/{id}/similar`: pictures found by words, and by what they look like."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from pellucid.base.errors import AnalysisTooSlow, Busy, InvalidParameter, NotFound, Starting
+from pellucid.records.report import Decision, Report, VerdictLabel
+from pellucid.serve.access import require
+from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, AnalysisId, upload_body
+from pellucid.serve.body import received
+from pellucid.serve.problems import documented
+from pellucid.serve.service import Held
+from pellucid.store.cursors import unwrapped, wrapped
+from pellucid.store.search import Alike, Match, Place, SearchFilters
+
+router = APIRouter(prefix="/v1", tags=["search"])
+
+# Numbers as a database can hold them; what lies behind the last match is an empty page.
+_CURSOR = re.compile(r"search:(?P<start>[0-9]{1,9}):(?P<upto>[0-9]{1,18})")
+
+
+class FilterQuery(BaseModel):
+    """What is searched among; a name that is not here is refused, since a filter nobody reads would show too much."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: VerdictLabel | None = Field(None, description="Only this verdict")
+    decision: Decision | None = Field(None, description="Only this moderation decision")
+    tag: str | None = Field(None, max_length=64, description="Only pictures with exactly this tag")
+    since: datetime | None = Field(None, description="Made at or after this moment (RFC 3339)")
+    until: datetime | None = Field(None, description="Made before this moment (RFC 3339)")
+    limit: int = Field(20, ge=1, le=100, description="Pictures a page")
+
+    @property
+    def filters(self) -> SearchFilters:
+        tag = self.tag and self.tag.replace("\0", " ")
+        return SearchFilters(self.verdict, self.decision, tag, self.since, self.until)
+
+
+class WordQuery(FilterQuery):
+    q: str = Field(
+        max_length=2000, description="Words, as people write them; any may match, those with more and rarer come first"
+    )
+    cursor: str | None = Field(None, max_length=200, description="`next` of the page before")
+
+
+class Highlights(BaseModel):
+    """What matched. Texts are in pieces, of which the second, fourth and so on matched; put them together for the whole."""
+
+    caption: list[str] = []
+    tags: list[str] = Field([], description="Names of the tags that matched")
+    ocr: list[str] = []
+
+
+class Found(BaseModel):
+    report: Report
+    score: float = Field(description="The higher the better; comparable within one search only")
+    highlights: Highlights
+
+
+class FoundPage(BaseModel):
+    """Best first."""
+
+    items: list[Found]
+    next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
+
+
+class Similar(BaseModel):
+    report: Report
+    cosine: float = Field(description="Of the two pictures' embeddings, -1 to 1")
+
+
+class SimilarList(BaseModel):
+    """The most similar first."""
+
+    items: list[Similar]
+
+
+@router.get(
+    "/search",
+    dependencies=[require("read")],
+    summary="Search by words",
+    responses=documented(InvalidParameter),
+)
+async def search_by_words(service: Held, asked: Annotated[WordQuery, Query()]) -> FoundPage:
+    """Over captions, tags and text in the picture. Nothing in `q` is an operator, so nothing in it can be wrong."""
+    place = Place() if asked.cursor is None else read_cursor(asked.cursor)
+    found = await service.read(lambda: service.search.by_words(asked.q, asked.filters, asked.limit, place))
+    following = None if found.following is None else write_cursor(found.following)
+    return FoundPage(items=[_found(match) for match in found.matches], next=following)
+
+
+@router.post(
+    "/search",
+    dependencies=[require("read")],
+    summary="Search by a picture",
+    openapi_extra={"requestBody": upload_body()},
+    responses=documented(*BODY_ERRORS, *IMAGE_ERRORS, NotFound, Starting, Busy, AnalysisTooSlow),
+)
+async def search_by_picture(service: Held, request: Request, asked: Annotated[FilterQuery, Query()]) -> SimilarList:
+    """The picture is looked at and forgotten: nothing of it is stored. 404 where the loaded models give no embeddings."""
+    embed = (await service.loaded()).embed
+    if embed is None:
+        raise NotFound("the loaded models give no embeddings to search by")
+    async with received(request, service.settings, service.open_bytes) as upload:
+        embedding = await service.work.do(lambda: embed(upload.data))
+    return _similar(await service.read(lambda: service.search.by_embedding(embedding, asked.filters, asked.limit)))
+
+
+@router.get(
+    "/analyses/{analysis_id}/similar",
+    dependencies=[require("read")],
+    summary="Pictures that look like this one",
+    responses=documented(NotFound, InvalidParameter),
+)
+async def similar_analyses(service: Held, analysis_id: AnalysisId, asked: Annotated[FilterQuery, Query()]) -> SimilarList:
+    """By the cosine of embeddings with every other picture. 404 also where this one has no embedding."""
+    return _similar(await service.read(lambda: service.search.similar_to(analysis_id, asked.filters, asked.limit)))
+
+
+def write_cursor(place: Place) -> str:
+    return wrapped(f"search:{place.start}:{place.upto}")
+
+
+def read_cursor(cursor: str) -> Place:
+    """Raises `InvalidParameter`."""
+    found = _CURSOR.fullmatch(unwrapped(cursor))
+    if not found:
+        raise InvalidParameter(f"the cursor {cursor[:80]!r} is not one that this search gave; take `next` of the page before")
+    return Place(int(found["start"]), int(found["upto"]))
+
+
+def _found(match: Match) -> Found:
+    marked = match.marked
+    highlights = Highlights(caption=list(marked.caption), tags=list(marked.tags), ocr=list(marked.ocr))
+    return Found(report=match.report, score=round(match.score, 6), highlights=highlights)
+
+
+def _similar(alike: tuple[Alike, ...]) -> SimilarList:
+    return SimilarList(items=[Similar(report=each.report, cosine=round(each.cosine, 6)) for each in alike])
