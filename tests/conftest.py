@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.databases import Missing, postgresql
 
 # Two cores run two test workers: no library may take both cores for itself. Set before any of them is imported.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -30,6 +33,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PELLUCID_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PELLUCID_TRACKING_URL", "none")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a PostgreSQL server; tests are skipped, saying why, where there can be none."""
+    try:
+        with postgresql() as server:
+            yield server
+    except Missing as why:
+        pytest.skip(str(why))
 
 
 @pytest.fixture(scope="session")

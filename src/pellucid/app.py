@@ -44,6 +44,11 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     return app
 
 
+def open_store(settings: Settings) -> Store:
+    """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
+    return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+
+
 def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:
     """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`."""
     # Imported here, in the thread that loads, so that the socket answers sooner.
@@ -95,7 +100,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings, Store.open(settings.data_dir), metrics)
+        service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
         loading = asyncio.create_task(service.load(opener))
         try:
             yield

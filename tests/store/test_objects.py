@@ -1,33 +1,74 @@
-"""Objects are what their names say, each once."""
+"""Objects are what their names say, each once; in a folder and in a real S3."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pellucid.base.errors import NotFound
-from pellucid.store.objects import ObjectFolder
+from pellucid.base.errors import ConfigError, NotFound
+from pellucid.base.ids import new_id
+from pellucid.store.objects import Objects, open_objects
+from tests.seaweed import Missing, seaweed
 
 
-def test_gives_back_what_was_put_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
-    objects = ObjectFolder(tmp_path)
+@pytest.fixture(scope="module")
+def s3() -> Iterator[dict[str, str]]:
+    try:
+        with seaweed() as variables:
+            yield variables
+    except Missing as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(params=["folder", "s3"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Objects:
+    if request.param == "folder":
+        return open_objects(None, tmp_path / "objects")
+    for name, value in request.getfixturevalue("s3").items():
+        monkeypatch.setenv(name, value)
+    return open_objects(f"s3://pictures/{new_id()}", tmp_path)
+
+
+def test_gives_back_what_was_put_under_the_hash_of_its_bytes(objects: Objects) -> None:
     name = objects.put(b"picture")
     assert name == hashlib.sha256(b"picture").hexdigest()
     assert objects.get(name) == b"picture"
+    assert objects.has(name)
 
 
-def test_keeps_the_same_bytes_once_and_leaves_no_temporary_files(tmp_path: Path) -> None:
-    objects = ObjectFolder(tmp_path)
+def test_the_same_bytes_may_be_put_by_many_at_once(objects: Objects) -> None:
     with ThreadPoolExecutor(8) as threads:
-        names = set(threads.map(objects.put, [b"same"] * 40))
-    assert len(names) == 1
+        names = set(threads.map(objects.put, [b"same" * 1000] * 40))
+    assert [objects.get(name) for name in names] == [b"same" * 1000]
+
+
+def test_a_folder_keeps_no_second_copy_and_no_temporary_files(tmp_path: Path) -> None:
+    objects = open_objects(None, tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(objects.put, [b"same"] * 40))
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
 
 
-@pytest.mark.parametrize("name", ["", "../../etc/passwd", "0" * 63, "0" * 64, "A" * 64])
-def test_finds_nothing_under_names_that_are_none(tmp_path: Path, name: str) -> None:
+def test_what_was_deleted_is_gone_and_may_be_deleted_again(objects: Objects) -> None:
+    name = objects.put(b"picture")
+    objects.delete(name)
+    objects.delete(name)
+    assert not objects.has(name)
     with pytest.raises(NotFound):
-        ObjectFolder(tmp_path).get(name)
+        objects.get(name)
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "0" * 63, "0" * 64, "A" * 64])
+def test_finds_nothing_under_names_that_are_none(objects: Objects, name: str) -> None:
+    with pytest.raises(NotFound):
+        objects.get(name)
+
+
+@pytest.mark.parametrize("url", ["", "s3://", "http://host/bucket", "/folder"])
+def test_refuses_addresses_that_are_no_buckets(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="PELLUCID_OBJECTS_URL"):
+        open_objects(url, tmp_path)

@@ -1,49 +1,21 @@
-"""What was saved is found again, in order, filtered, page by page."""
+"""What was saved is found again, in order, filtered, page by page; on every database."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from pellucid.base.errors import InvalidParameter, NotFound
 from pellucid.base.ids import new_id
-from pellucid.records.report import ImageFacts, Model, Report, Verdict
 from pellucid.store.store import Filters, Store
-
-START = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(tmp_path)
-    yield store
-    store.close()
-
-
-def report(minute: int = 0, **fields: Any) -> Report:
-    created = (START + timedelta(minutes=minute)).isoformat()
-    facts = ImageFacts(sha256="0" * 64, format="PNG", width=20, height=20, bytes=9)
-    verdict = Verdict(label=fields.pop("label", "unsure"), basis=[], text="Not sure.")
-    model = Model(bundle="b@1", channel="production", use="any")
-    return Report(**{"id": new_id(), "created": created, "image": facts, "verdict": verdict, "model": model, **fields})
-
-
-def save(store: Store, *reports: Report) -> list[str]:
-    for each in reports:
-        store.save(each, each.id.encode(), None)
-    return sorted((each.id for each in reports), reverse=True)
+from tests.store.made import START, report, save
 
 
 def ids(store: Store, filters: Filters) -> list[str]:
@@ -53,8 +25,9 @@ def ids(store: Store, filters: Filters) -> list[str]:
 def test_gives_back_report_and_embedding(store: Store) -> None:
     given_report = report(source="späte Aufnahme 📷.jpg", timing_ms={"total": 7.25})
     embedding = np.linspace(-1, 1, 512, dtype=np.float32)
-    store.save(given_report, b"picture", embedding)
-    assert store.get(given_report.id) == given_report
+    save(store, given_report, embedding=embedding)
+    assert store.get(given_report.id).source == given_report.source
+    assert store.get(given_report.id).timing_ms == given_report.timing_ms
     found = store.embedding(given_report.id)
     assert found is not None
     np.testing.assert_allclose(found, embedding, atol=1e-3)
@@ -78,16 +51,11 @@ def test_keeps_no_report_twice(store: Store) -> None:
         save(store, once)
 
 
-def test_writes_the_picture_before_the_report(store: Store, tmp_path: Path) -> None:
+def test_keeps_the_picture_before_the_row(store: Store, tmp_path: Path) -> None:
     (tmp_path / "objects").write_text("no folder")
     with pytest.raises(OSError, match="objects"):
-        save(store, report())
-    assert store.list(Filters()).reports == ()
-
-
-def test_logs_ahead_so_that_readers_need_not_wait(store: Store) -> None:
-    with store.database.connect() as connection:
-        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        store.accept(b"picture")
+    assert store.queue.waiting("analyse") == 0
 
 
 def test_filters_by_verdict_and_by_time_in_any_zone(store: Store) -> None:
@@ -136,10 +104,3 @@ def test_many_writers_lose_nothing(store: Store) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda each: save(store, each), reports))
     assert {each.id for each in store.list(Filters(), limit=100).reports} == {each.id for each in reports}
-
-
-def test_two_processes_may_make_a_new_database_at_once(tmp_path):
-    """`pellucid serve` and `pellucid analyse` may be started together on a machine that has no database yet."""
-    opener = "import pathlib, sys; from pellucid.store.database import open_sqlite; open_sqlite(pathlib.Path(sys.argv[1]))"
-    started = [subprocess.Popen([sys.executable, "-c", opener, str(tmp_path / "new.db")]) for _ in range(4)]
-    assert [process.wait() for process in started] == [0] * 4

@@ -7,6 +7,9 @@
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
+    │   └── Deleted           there was one
+    ├── NotAnswered           accepted, and not answered yet
+    ├── AnalysisFailed        accepted, and could not be answered
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -123,6 +126,24 @@ class NotFound(PellucidError):
     code = "not-found"
     status = 404
     title = "There is no such thing here"
+
+
+class Deleted(NotFound):
+    code = "deleted"
+    status = 410
+    title = "The analysis was deleted"
+
+
+class NotAnswered(PellucidError):
+    code = "not-answered-yet"
+    status = 409
+    title = "The picture is accepted and not answered yet"
+
+
+class AnalysisFailed(PellucidError):
+    code = "analysis-failed"
+    status = 409
+    title = "The picture was accepted and could not be answered"
 
 
 class Unavailable(PellucidError):

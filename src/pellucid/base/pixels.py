@@ -69,6 +69,16 @@ def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, in
     Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `BrokenImage`, `TooManyPixels` or `ImageTooSmall`.
     """
     limits = limits or Limits()
+    picture_format = check(data, limits)
+    image, notes = _decode(data, picture_format, limits, ground)
+    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
+
+
+def check(data: bytes, limits: Limits) -> str:
+    """The format that the first bytes name, if it is one we take and of a size we take; nothing is decoded.
+
+    Raises `EmptyBody`, `NotAnImage`, `UnsupportedFormat`, `TooManyPixels` or `ImageTooSmall`.
+    """
     if not data:
         raise EmptyBody("the file holds no bytes; send a picture")
     picture_format = accepted_format(data)
@@ -76,8 +86,7 @@ def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, in
         raise _why_not(data)
     if size := claimed_size(data, picture_format):
         _check_size(size, limits)
-    image, notes = _decode(data, picture_format, limits, ground)
-    return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes))
+    return picture_format
 
 
 def _why_not(data: bytes) -> NotAnImage | UnsupportedFormat:

@@ -31,7 +31,15 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with `PELLUCID_API_KEYS`.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path("pellucid-data"), description="Folder of the database and the stored pictures; made if absent.")
+    data_dir: Path = Field(
+        Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
+    )
+    database_url: str | None = Field(
+        None, description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; SQLite in the data folder if not set."
+    )
+    objects_url: str | None = Field(
+        None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."
+    )
     bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
     policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
     trust_list: Path | None = Field(

@@ -11,12 +11,14 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from pellucid.base.errors import PellucidError, Starting
+from pellucid.base.pixels import check
 from pellucid.base.settings import Settings
 from pellucid.records.report import Report
 from pellucid.serve.body import OpenBytes, Upload
 from pellucid.serve.engine import Engine
 from pellucid.serve.metrics import Metrics
 from pellucid.serve.work import Work
+from pellucid.store.analyses import Problem
 from pellucid.store.store import Store
 
 T = TypeVar("T")
@@ -68,9 +70,14 @@ class Service:
         engine = await self.loaded()
 
         def answer() -> Report:
-            analysis = engine.analyser.analyse(upload.data, upload.source, upload.declared)
-            self.store.save(analysis.report, upload.data, analysis.embedding)
-            return analysis.report
+            check(upload.data, self.settings.limits)
+            job = self.store.accept_and_take(upload.data, upload.source, upload.declared)
+            try:
+                analysis = engine.analyser.analyse(upload.data, upload.source, upload.declared)
+            except Exception as error:
+                self.store.fail(job, problem_of(error))
+                raise
+            return self.store.answer(job, analysis.report, analysis.embedding)
 
         report = await self.work.do(answer)
         self.metrics.count_report(report)
@@ -85,6 +92,12 @@ class Service:
         if self._engine is not None:
             self._engine.close()
         self.store.close()
+
+
+def problem_of(error: Exception) -> Problem:
+    """What is kept of it. The cause of a mistake of ours goes to the log and not to the client."""
+    known = error if isinstance(error, PellucidError) else PellucidError()
+    return Problem(known.code, known.detail)
 
 
 def _service(request: Request) -> Service:

@@ -1,94 +1,66 @@
-"""The table of analyses: SQLite here, written so that another SQL database can stand in its place.
+"""SQLite or PostgreSQL behind one engine, and the one way to write: `with writing(engine) as connection`.
 
-A row keeps the whole report as JSON, and beside it the few columns that lists are filtered by.
+SQLite lets one write at a time. A transaction that reads first and writes then would fail half-way where another came between,
+so a writing one takes the writer's place at its beginning (BEGIN IMMEDIATE) and waits its turn there.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    DateTime,
-    Engine,
-    Float,
-    Index,
-    LargeBinary,
-    MetaData,
-    Select,
-    String,
-    Table,
-    create_engine,
-    event,
-    select,
-)
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
-METADATA = MetaData()
+from pellucid.base.errors import ConfigError
 
-# ULIDs sort by time, so the primary key is also the order of every list.
-analyses = Table(
-    "analyses",
-    METADATA,
-    Column("id", String(26), primary_key=True),
-    Column("created", DateTime(timezone=True), nullable=False),
-    Column("source", String(1024)),
-    Column("sha256", String(64), nullable=False, index=True),
-    Column("pdq", String(64)),
-    Column("verdict", String(16), nullable=False),
-    Column("decision", String(16)),
-    Column("probability", Float),
-    Column("bundle", String(128), nullable=False),
-    Column("report", JSON, nullable=False),
-    Column("embedding", LargeBinary),
-    Index("analyses_by_verdict", "verdict", "id"),
-    Index("analyses_by_decision", "decision", "id"),
-    Index("analyses_by_created", "created"),
-)
+BUSY_TIMEOUT_S = 30
+CONNECTIONS = 16
+WRITES = "pellucid_writes"
 
 
-def open_sqlite(file: Path) -> Engine:
-    """The database in `file`, its tables made where absent. Write-ahead logging: readers never wait for the writer."""
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30, "check_same_thread": False})
-    event.listen(engine, "connect", _set_pragmas)
-    _make_tables(engine)
+def open_database(url: str) -> Engine:
+    """`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; nothing is asked of it yet. Raises `ConfigError`."""
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("PELLUCID_DATABASE_URL is no address; allowed is sqlite:///FILE or postgresql://HOST/NAME") from error
+    match address.get_backend_name():
+        case "sqlite":
+            return _open_sqlite(address)
+        case "postgresql":
+            return _open_postgresql(address)
+    raise ConfigError(f"PELLUCID_DATABASE_URL is for {address.get_backend_name()}; allowed are sqlite and postgresql")
+
+
+def writing(engine: Engine) -> AbstractContextManager[Connection]:
+    """A transaction that writes; committed at the end of the block, rolled back where it raises."""
+    return engine.execution_options(**{WRITES: True}).begin()
+
+
+def _open_sqlite(address: URL) -> Engine:
+    connect = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    engine = create_engine(address, connect_args=connect, pool_size=CONNECTIONS)
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
-def _make_tables(engine: Engine) -> None:
-    """Two processes may open a new database at once, so that looking first and making then is not enough."""
-    with engine.begin() as connection:
-        for table in METADATA.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                connection.execute(CreateIndex(index, if_not_exists=True))
+def _open_postgresql(address: URL) -> Engine:
+    """By pg8000 (BSD) where the address names no driver."""
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+pg8000")
+    return create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True)
 
 
-def page_of(
-    *,
-    verdict: str | None,
-    decision: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    before: str | None,
-    limit: int,
-) -> Select[Any]:
-    """Reports newest first: those older than the id `before`, made at or after `since` and before `until`."""
-    statement = select(analyses.c.id, analyses.c.report).order_by(analyses.c.id.desc()).limit(limit)
-    conditions = [
-        None if verdict is None else analyses.c.verdict == verdict,
-        None if decision is None else analyses.c.decision == decision,
-        None if since is None else analyses.c.created >= since,
-        None if until is None else analyses.c.created < until,
-        None if before is None else analyses.c.id < before,
-    ]
-    return statement.where(*[condition for condition in conditions if condition is not None])
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
+def _set_up(connection: Any, _record: object) -> None:
+    # Python's driver would begin transactions by its own rules, and leave table changes out of them.
+    connection.isolation_level = None
     # FULL: a report that was sent must still be there after the power fails.
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,44 +1,53 @@
-"""Pictures as they were sent, each once, in a folder and named by the SHA-256 of its bytes.
-
-OBJECTS/ab/cd/abcd…   written to a temporary name and renamed, so a name always holds the bytes it promises
-"""
+"""Pictures as they were sent, each once, named by the SHA-256 of its bytes: in a folder, or in a bucket that speaks S3."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from pellucid.base.errors import NotFound
-from pellucid.base.files import write_atomically
+from pellucid.base.errors import ConfigError, NotFound
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class ObjectFolder:
-    """Content-addressed bytes under `path`."""
-
-    path: Path
+class Objects(Protocol):
+    """Content-addressed bytes. Safe to use from several threads."""
 
     def put(self, data: bytes) -> str:
-        """The name of `data`; writes nothing where it is already there."""
-        name = hashlib.sha256(data).hexdigest()
-        place = self._place(name)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, data)
-        return name
+        """The name of `data`; when this returns the bytes are kept. Writes nothing where they are already there."""
+        ...
 
     def get(self, name: str) -> bytes:
         """Raises `NotFound` where no such object is stored."""
-        if not SHA256.fullmatch(name):
-            raise NotFound(f"{name!r} is not the name of an object; names are SHA-256 in 64 lower-case hex digits")
-        try:
-            return self._place(name).read_bytes()
-        except FileNotFoundError as error:
-            raise NotFound(f"the picture {name} is not stored any more") from error
+        ...
 
-    def _place(self, name: str) -> Path:
-        return self.path / name[:2] / name[2:4] / name
+    def has(self, name: str) -> bool: ...
+
+    def delete(self, name: str) -> None:
+        """Does nothing where there is no such object."""
+        ...
+
+
+def open_objects(url: str | None, folder: Path) -> Objects:
+    """The bucket at `s3://BUCKET/PREFIX`, or `folder` where no address is given. Raises `ConfigError`."""
+    if url is None:
+        from pellucid.store.object_folder import ObjectFolder
+
+        return ObjectFolder(folder)
+    if not re.fullmatch(r"s3://[^/\s]+(/\S*)?", url):
+        raise ConfigError(f"PELLUCID_OBJECTS_URL is {url!r}; allowed is s3://BUCKET or s3://BUCKET/PREFIX")
+    from pellucid.store.object_bucket import ObjectBucket
+
+    return ObjectBucket.open(url)
+
+
+def place_of(name: str) -> str:
+    """`abcd…` → `ab/cd/abcd…`, so that no folder grows without bound. Raises `NotFound` where it is no object's name."""
+    if not SHA256.fullmatch(name):
+        raise NotFound(f"{name!r} is not the name of an object; names are SHA-256 in 64 lower-case hex digits")
+    return f"{name[:2]}/{name[2:4]}/{name}"
+
+
+def gone(name: str) -> NotFound:
+    return NotFound(f"the picture {name} is not stored any more")

@@ -1,6 +1,7 @@
 """Where reports and pictures are kept: the one door to the database and the objects.
 
-The picture is written first and the report second, so a report that can be read always has its picture.
+The picture is written first and its row second, so a row that can be read always has its picture. Accepting a picture and putting
+its work into the queue is one transaction; its report and the end of that work is the other.
 """
 
 from __future__ import annotations
@@ -8,20 +9,35 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, select
 
 from pellucid.base.errors import InvalidParameter, NotFound
-from pellucid.base.ids import is_id
+from pellucid.base.ids import is_id, new_id
 from pellucid.records.report import Decision, Report, VerdictLabel
-from pellucid.store.database import analyses, open_sqlite, page_of
-from pellucid.store.objects import ObjectFolder
+from pellucid.store.analyses import (
+    Arrival,
+    Problem,
+    Standing,
+    add_accepted,
+    answered,
+    embedding_of,
+    page_of,
+    set_answered,
+    set_failed,
+    standing_of,
+)
+from pellucid.store.database import open_database, writing
+from pellucid.store.leases import now
+from pellucid.store.migrate import migrate
+from pellucid.store.objects import Objects, open_objects
+from pellucid.store.queue import ANALYSE, Job, Queue, add_job, add_taken_job, finish_job
 
-SOURCE_LENGTH = 1024
+LEASE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,46 +63,76 @@ class Store:
     """Open with `Store.open`, close with `close`; safe to use from several threads."""
 
     database: Engine
-    objects: ObjectFolder
+    objects: Objects
+    queue: Queue
 
     @classmethod
-    def open(cls, folder: Path) -> Store:
+    def open(
+        cls, folder: Path, database_url: str | None = None, objects_url: str | None = None, lease_s: float = LEASE_S
+    ) -> Store:
+        """Database and objects lie in `folder` where no address says otherwise. Raises `ConfigError`."""
         folder.mkdir(parents=True, exist_ok=True)
-        return cls(open_sqlite(folder / "pellucid.sqlite"), ObjectFolder(folder / "objects"))
+        database = open_database(database_url or f"sqlite:///{folder / 'pellucid.sqlite'}")
+        migrate(database)
+        return cls(database, open_objects(objects_url, folder / "objects"), Queue(database, new_id(), lease_s))
 
-    def save(self, report: Report, data: bytes, embedding: NDArray[np.float32] | None) -> None:
-        """Picture first, then the report; when this returns both are on the disk."""
-        self.objects.put(data)
-        with self.database.begin() as connection:
-            connection.execute(insert(analyses).values(**_row(report, embedding)))
+    def accept(self, data: bytes, source: str | None = None, declared: str | None = None) -> Arrival:
+        """The picture is kept and its work is in the queue, for any worker; when this returns both are on the disk."""
+        arrival = self._arrive(data, source, declared)
+        with writing(self.database) as connection:
+            add_accepted(connection, arrival)
+            add_job(connection, ANALYSE, arrival.id, arrival.created)
+        return arrival
 
-    def get(self, analysis_id: str) -> Report:
+    def accept_and_take(self, data: bytes, source: str | None = None, declared: str | None = None) -> Job:
+        """As `accept`, but the work is taken by this process from the beginning."""
+        arrival = self._arrive(data, source, declared)
+        with writing(self.database) as connection:
+            add_accepted(connection, arrival)
+            return add_taken_job(connection, ANALYSE, arrival.id, arrival.created, self.queue.holder, self.queue.lease_s)
+
+    def answer(self, job: Job, report: Report, embedding: NDArray[np.float32] | None) -> Report:
+        """The report as it is kept: under the id, and of the time, at which the picture was accepted. Raises `LeaseLost`."""
+        report = report.model_copy(update={"id": job.id, "created": job.created.isoformat()})
+        with writing(self.database) as connection:
+            finish_job(connection, job)
+            set_answered(connection, report, embedding)
+        return report
+
+    def fail(self, job: Job, problem: Problem) -> None:
+        """The analysis ends without a report. Raises `LeaseLost`."""
+        with writing(self.database) as connection:
+            finish_job(connection, job)
+            set_failed(connection, job.id, problem)
+
+    def standing(self, analysis_id: str) -> Standing:
         """Raises `NotFound`."""
         with self.database.connect() as connection:
-            found = connection.execute(select(analyses.c.report).where(analyses.c.id == analysis_id)).scalar_one_or_none()
-        if found is None:
-            raise NotFound(f"there is no analysis {analysis_id!r}")
-        return Report.model_validate(found)
+            return standing_of(connection, analysis_id)
+
+    def get(self, analysis_id: str) -> Report:
+        """Raises `NotFound`, `NotAnswered`, `AnalysisFailed` or `Deleted`."""
+        return answered(self.standing(analysis_id))
 
     def picture(self, analysis_id: str) -> bytes:
-        """The bytes that were judged. Raises `NotFound`."""
-        return self.objects.get(self.get(analysis_id).image.sha256)
+        """The bytes that were sent. Raises `NotFound`."""
+        name = self.standing(analysis_id).sha256
+        if name is None:
+            raise NotFound(f"the picture of the analysis {analysis_id!r} is not stored any more")
+        return self.objects.get(name)
 
     def embedding(self, analysis_id: str) -> NDArray[np.float32] | None:
         """[512], or None where the encoder gave no answer. Raises `NotFound`."""
         with self.database.connect() as connection:
-            row = connection.execute(select(analyses.c.embedding).where(analyses.c.id == analysis_id)).one_or_none()
-        if row is None:
-            raise NotFound(f"there is no analysis {analysis_id!r}")
-        return None if row.embedding is None else np.frombuffer(row.embedding, dtype="<f2").astype(np.float32)
+            return embedding_of(connection, analysis_id)
 
     def list(self, filters: Filters, cursor: str | None = None, limit: int = 50) -> Page:
         """Raises `InvalidParameter` where the cursor is none of ours."""
         statement = page_of(
             verdict=filters.verdict,
             decision=filters.decision,
-            since=_utc(filters.since),
-            until=_utc(filters.until),
+            since=filters.since,
+            until=filters.until,
             before=None if cursor is None else _read_cursor(cursor),
             limit=limit + 1,
         )
@@ -103,28 +149,8 @@ class Store:
     def close(self) -> None:
         self.database.dispose()
 
-
-def _row(report: Report, embedding: NDArray[np.float32] | None) -> dict[str, object]:
-    return {
-        "id": report.id,
-        "created": _utc(datetime.fromisoformat(report.created)),
-        "source": report.source and report.source[:SOURCE_LENGTH],
-        "sha256": report.image.sha256,
-        "pdq": report.image.pdq,
-        "verdict": report.verdict.label,
-        "decision": report.moderation and report.moderation.decision,
-        "probability": report.inference and report.inference.probability,
-        "bundle": report.model.bundle,
-        "report": report.model_dump(mode="json"),
-        "embedding": None if embedding is None else embedding.astype("<f2").tobytes(),
-    }
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """In UTC, which is what is stored; a moment without a zone is taken as UTC."""
-    if moment is None:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    def _arrive(self, data: bytes, source: str | None, declared: str | None) -> Arrival:
+        return Arrival(new_id(), now(), self.objects.put(data), source, declared)
 
 
 def _write_cursor(last_id: str) -> str:

@@ -1,0 +1,9 @@
+"""Every table, so that METADATA is whole once this package is imported. A file a subject; a new one gets its line here."""
+
+from pellucid.store.tables.analyses import analyses
+from pellucid.store.tables.deliveries import deliveries
+from pellucid.store.tables.idempotency import idempotency
+from pellucid.store.tables.jobs import jobs
+from pellucid.store.tables.metadata import METADATA
+
+__all__ = ["METADATA", "analyses", "deliveries", "idempotency", "jobs"]
