@@ -10,19 +10,40 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from pellucid.base.errors import ConfigError
+from pellucid.base.errors import (
+    AnalysisFailed,
+    AppealOpen,
+    BadPolicy,
+    BadRequest,
+    ConfigError,
+    Deleted,
+    InvalidParameter,
+    NotAnswered,
+    NotFound,
+    NothingRestricted,
+    Unauthorized,
+)
 from pellucid.base.settings import Settings, shipped
+from pellucid.feedback.desk import Desk
+from pellucid.records.recourse import load_recourse
 from pellucid.serve import analyses, health, models, openapi, problems
 from pellucid.serve.engine import Analyser, Engine
+from pellucid.serve.keys import require_key
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
+from pellucid.serve.problems import documented
 from pellucid.serve.service import Service
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
     from pellucid.analyse.described import Describer
+
+RECOURSE_ERRORS = (
+    Unauthorized, NotFound, Deleted, NothingRestricted, NotAnswered, AnalysisFailed, AppealOpen, BadRequest, InvalidParameter,
+    BadPolicy,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
@@ -38,10 +59,30 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     )
     for part in (openapi, analyses, models, health):
         app.include_router(part.router)
+    _add_recourse(app)
     problems.install(app)
     openapi.install(app)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
+
+
+def _add_recourse(app: FastAPI) -> None:
+    """The routers of `feedback`, each behind the check of the key, with the errors that all of them may give."""
+    from pellucid.feedback import policies, queue, routes, statements, transparency
+
+    several = (
+        routes.flagging, routes.appealing, routes.moderating, statements.of_analysis, queue.router, statements.router,
+        transparency.router, policies.router,
+    )  # fmt: skip
+    for router in several:
+        app.include_router(router, dependencies=[Depends(require_key)], responses=documented(*RECOURSE_ERRORS))
+
+
+def open_desk(settings: Settings, store: Store) -> Desk:
+    """What recourse works with. Raises `ConfigError` where its policy is wrong."""
+    from pellucid.analyse.moderation import load_policy
+
+    return Desk(store, load_recourse(settings.recourse_policy), lambda: load_policy(settings.policy))
 
 
 def open_store(settings: Settings) -> Store:
@@ -100,7 +141,9 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
+        store = await asyncio.to_thread(open_store, settings)
+        desk = app.state.desk = open_desk(settings, store)
+        service = app.state.service = Service(settings, store, metrics, desk.finish)
         loading = asyncio.create_task(service.load(opener))
         try:
             yield

@@ -67,12 +67,20 @@ class KnownPictures:
     def __len__(self) -> int:
         return len(self._known)
 
-    def find(self, image: Image.Image, facts: ImageFacts, picture_of: PictureOf, bounds: Inheritance) -> Found | None:
-        """The ruled picture that `image` is, or to which it is similar. `picture_of` gives None where it is not kept any more."""
+    def find(
+        self, facts: ImageFacts, picture: Callable[[], Image.Image], picture_of: PictureOf, bounds: Inheritance
+    ) -> Found | None:
+        """The ruled picture that `picture` is, or to which it is similar; it is decoded only where a hash is near.
+
+        `picture_of` gives None where a ruled picture is not kept any more.
+        """
         if same := self._by_bytes.get(facts.sha256):
             return Found(same, True, 0)
-        near = self.near(facts, bounds)
-        compared = [_compared(image, known, distance, picture_of, bounds) for known, distance in near[:MOST_VERIFIED]]
+        near = self.near(facts, bounds)[:MOST_VERIFIED]
+        if not near:
+            return None
+        image = picture()
+        compared = [_compared(image, known, distance, picture_of, bounds) for known, distance in near]
         if same_again := next((found for found in compared if found.same), None):
             return same_again
         return next((found for found in compared if found.distance <= bounds.similar_distance), None)

@@ -141,7 +141,7 @@ def load_policy(path: Path | None = None, tags: Collection[str] | None = None) -
 
 
 def parse_policy(text: str, name: str = "policy", tags: Collection[str] | None = None) -> Policy:
-    """The policy that `text` is, `name` standing for its file in what is said of mistakes. Raises `ConfigError` as `load_policy`."""
+    """The policy that `text` is, `name` in place of its file where mistakes are named. Raises `ConfigError` as `load_policy`."""
     file = Path(name)
     return _sound(file, parse_recipe(file, text, Rules), lambda: text, tags)
 

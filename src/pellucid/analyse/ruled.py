@@ -26,7 +26,11 @@ def ruled(report: Report, ruling: Ruling, policy: Policy) -> Report:
 def inherited(report: Report, ruling: Ruling, found: Found, policy: Policy) -> Report:
     """The picture is the one that was ruled on, saved again."""
     piece = Evidence(
-        kind="ruling", source="moderator", says=ruling.verdict, state=INHERITED, detail=f"on {found.known.analysis}, the same picture"
+        kind="ruling",
+        source="moderator",
+        says=ruling.verdict,
+        state=INHERITED,
+        detail=f"on {found.known.analysis}, the same picture",
     )
     return _with(report, ruling, _nearness(_shown(ruling, "inherited"), found), piece, policy)
 
@@ -42,7 +46,11 @@ def again(report: Report, ruling: Ruling, policy: Policy) -> Report:
 def similar(report: Report, ruling: Ruling, found: Found) -> Report:
     """The ruling is shown and decides nothing; a person looks, unless more than that was decided already."""
     piece = Evidence(
-        kind="ruling", source="moderator", says=ruling.verdict, state=SIMILAR, detail=f"on {found.known.analysis}, a similar picture"
+        kind="ruling",
+        source="moderator",
+        says=ruling.verdict,
+        state=SIMILAR,
+        detail=f"on {found.known.analysis}, a similar picture",
     )
     changes = {"evidence": [*report.evidence, piece], "ruling": _nearness(_shown(ruling, "similar"), found)}
     own = report.moderation
@@ -56,9 +64,7 @@ def similar(report: Report, ruling: Ruling, found: Found) -> Report:
 
 def _with(report: Report, ruling: Ruling, shown: RulingShown, piece: Evidence, policy: Policy) -> Report:
     evidence = [*(each for each in report.evidence if each.kind != "ruling"), piece]
-    changed = report.model_copy(
-        update={"evidence": evidence, "verdict": decide(report.inference, evidence), "ruling": shown}
-    )
+    changed = report.model_copy(update={"evidence": evidence, "verdict": decide(report.inference, evidence), "ruling": shown})
     return changed.model_copy(update={"moderation": _moderation(changed, ruling, policy)})
 
 
@@ -66,9 +72,7 @@ def _moderation(report: Report, ruling: Ruling, policy: Policy) -> Moderation | 
     own = report.moderation
     if ruling.decision is not None:
         scores = own.scores if own else {}
-        return Moderation(
-            decision=ruling.decision, rule=BY_MODERATOR, reason=ruling.reason, policy=ruling.policy, scores=scores
-        )
+        return Moderation(decision=ruling.decision, rule=BY_MODERATOR, reason=ruling.reason, policy=ruling.policy, scores=scores)
     return decided_by(policy, report) or own
 
 
@@ -80,6 +84,4 @@ def _shown(ruling: Ruling, how: str) -> RulingShown:
 
 def _nearness(shown: RulingShown, found: Found) -> RulingShown:
     laid = found.overlay
-    return shown.model_copy(
-        update={"distance": found.distance, "structure": laid and laid.structure, "tone": laid and laid.tone}
-    )
+    return shown.model_copy(update={"distance": found.distance, "structure": laid and laid.structure, "tone": laid and laid.tone})

@@ -12,7 +12,8 @@
 | none is                                                           | no_ai_found        | inference |
 | the pixels could not be judged                                    | unsure             | -         |
 
-A moderator saw everything below his line, so he overrides it. A claim of AI is enough to label, with its source named; one against the uploader's interest is worth more than a signature on
+A moderator saw everything that stands below his line. A claim of AI is enough to label, with its source named; one against the
+uploader's interest is worth more than a signature on
 what a camera saw. A claim of a camera or of "no AI" proves nothing, and an invalid record is shown and moves nothing.
 """
 

@@ -3,13 +3,14 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
-    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized
+    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized, BadPolicy
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
-    │   └── Deleted           there was one
+    │   └── Deleted, NothingRestricted    there was one; no reasons are owed
     ├── NotAnswered           accepted, and not answered yet
     ├── AnalysisFailed        accepted, and could not be answered
+    ├── AppealOpen            an appeal waits for its ruling; a second one cannot be made
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -144,6 +145,23 @@ class AnalysisFailed(PellucidError):
     code = "analysis-failed"
     status = 409
     title = "The picture was accepted and could not be answered"
+
+
+class AppealOpen(PellucidError):
+    code = "appeal-open"
+    status = 409
+    title = "There is an appeal on this analysis already"
+
+
+class NothingRestricted(NotFound):
+    code = "nothing-restricted"
+    title = "Nothing is restricted or labelled, so no reasons are owed"
+
+
+class BadPolicy(InputError):
+    code = "bad-policy"
+    status = 422
+    title = "The policy is wrong"
 
 
 class Unavailable(PellucidError):

@@ -62,6 +62,7 @@ class Flag(Frozen):
     says: RuledVerdict
     note: str | None = None
     state: Openness = "open"
+    closed: str | None = None
 
 
 class Appeal(Frozen):

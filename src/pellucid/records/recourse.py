@@ -1,4 +1,4 @@
-"""The policy of recourse: what moderators and lawyers may change of rulings and statements, as a versioned TOML (docs/recourse.md).
+"""The policy of recourse: what a site may change of rulings and statements of reasons, as a versioned TOML (docs/recourse.md).
 
 The shipped one is `defaults/policies/recourse.toml`; the bounds of inheritance in it were measured by benchmarks/inheritance.py.
 """

@@ -108,8 +108,8 @@ class RulingShown(Frozen):
     """A moderator's ruling as far as this picture is concerned.
 
     `how` says why it is here: he `ruled` on this picture; it was `inherited`, the picture being one he ruled on, saved again; or
-    the picture is only `similar` to that one, and the ruling decides nothing. `distance` (PDQ, of 256 bits), `structure` and `tone`
-    say how near the two are.
+    the picture is only `similar` to that one, and the ruling decides nothing. How near the two are say `distance` (PDQ, of 256
+    bits), `structure` and `tone`.
     """
 
     id: str

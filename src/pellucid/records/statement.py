@@ -1,7 +1,7 @@
-"""A statement of reasons (DSA Art. 17): the fields under which the Commission's transparency database takes it (its API, schema 2).
+"""A statement of reasons (DSA Art. 17), in the fields that the Commission's transparency database takes (its API, schema 2).
 
-The names and values of `Fields` are the database's own; `redress` is what Art. 17(3)(f) owes to the person and the database does not
-ask for. No field holds who uploaded, flagged, appealed or ruled: the database publishes what it is sent.
+The names and values of `Fields` are the database's own; `redress` is what Art. 17(3)(f) owes to the person and the database does
+not ask for. No field holds who uploaded, flagged, appealed or ruled: the database publishes what it is sent.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ class Fields(Frozen):
     decision_facts: str = Field(max_length=5000)
     source_type: Literal["SOURCE_VOLUNTARY", "SOURCE_TYPE_OTHER_NOTIFICATION"]
     automated_detection: YesNo
-    automated_decision: Literal[
-        "AUTOMATED_DECISION_FULLY", "AUTOMATED_DECISION_PARTIALLY", "AUTOMATED_DECISION_NOT_AUTOMATED"
-    ]
+    automated_decision: Literal["AUTOMATED_DECISION_FULLY", "AUTOMATED_DECISION_PARTIALLY", "AUTOMATED_DECISION_NOT_AUTOMATED"]
 
 
 class Statement(Frozen):

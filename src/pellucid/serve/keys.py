@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pellucid.base.errors import Unauthorized
@@ -16,8 +16,11 @@ BEARER = HTTPBearer(
 )
 
 
-async def require_key(service: Held, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
-    """Raises `Unauthorized`."""
+async def require_key(
+    request: Request, service: Held, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+) -> None:
+    """Raises `Unauthorized`. Who was let in stands in `request.state.actor`, for what keeps a name."""
+    request.state.actor = "local"
     keys = service.settings.api_keys
     if not keys:
         return
@@ -27,3 +30,4 @@ async def require_key(service: Held, given: Annotated[HTTPAuthorizationCredentia
     matches = [hmac.compare_digest(given.credentials.encode(), key.encode()) for key in keys]
     if True not in matches:
         raise Unauthorized("the API key is not one of this service's")
+    request.state.actor = f"key {matches.index(True) + 1}"

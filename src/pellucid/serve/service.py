@@ -22,16 +22,20 @@ from pellucid.store.analyses import Problem
 from pellucid.store.store import Store
 
 T = TypeVar("T")
+# A report and the bytes it is of → the report that is kept.
+Finish = Callable[[Report, bytes], Report]
 log = logging.getLogger(__name__)
 
 
 class Service:
     """Made by `app.py`, found by routes through `Held`."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics, finish: Finish = lambda report, _: report) -> None:
+        """`finish` has the last word on a report before it is kept: whether a ruling holds for the picture."""
         self.settings = settings
         self.store = store
         self.metrics = metrics
+        self.finish = finish
         self.open_bytes = OpenBytes(settings.max_open_bytes)
         self.work = Work(settings.threads, settings.queue_limit, settings.analysis_timeout_s, metrics)
         self.failure: str | None = None
@@ -74,10 +78,11 @@ class Service:
             job = self.store.accept_and_take(upload.data, upload.source, upload.declared)
             try:
                 analysis = engine.analyser.analyse(upload.data, upload.source, upload.declared)
+                report = self.finish(analysis.report, upload.data)
             except Exception as error:
                 self.store.fail(job, problem_of(error))
                 raise
-            return self.store.answer(job, analysis.report, analysis.embedding)
+            return self.store.answer(job, report, analysis.embedding)
 
         report = await self.work.do(answer)
         self.metrics.count_report(report)

@@ -5,5 +5,6 @@ from pellucid.store.tables.deliveries import deliveries
 from pellucid.store.tables.idempotency import idempotency
 from pellucid.store.tables.jobs import jobs
 from pellucid.store.tables.metadata import METADATA
+from pellucid.store.tables.recourse import appeals, flags, ruled, rulings
 
-__all__ = ["METADATA", "analyses", "deliveries", "idempotency", "jobs"]
+__all__ = ["METADATA", "analyses", "appeals", "deliveries", "flags", "idempotency", "jobs", "ruled", "rulings"]
