@@ -24,7 +24,7 @@ def hold(connection: Connection, analysis_id: str) -> Report:
 
 def add_flag(connection: Connection, analysis_id: str, wish: FlagWish, actor: str, at: datetime) -> Flag:
     values = {"id": new_id(), "analysis": analysis_id, "created": at, "actor": actor, "says": wish.says, "note": wish.note}
-    connection.execute(insert(flags).values(values, state="open"))
+    connection.execute(insert(flags).values(values | {"state": "open"}))
     return Flag(**values | {"created": at.isoformat()})
 
 
@@ -36,7 +36,7 @@ def add_appeal(
     if (before := connection.execute(select(appeals.c.id).where(*is_open)).scalar()) is not None:
         raise AppealOpen(f"the appeal {before} on this analysis is not answered yet; wait for its ruling")
     values = {"id": new_id(), "analysis": analysis_id, "created": at, "actor": actor, "reason": wish.reason, "stood": stood}
-    connection.execute(insert(appeals).values(values, state="open"))
+    connection.execute(insert(appeals).values(values | {"state": "open"}))
     return Appeal(**values | {"created": at.isoformat()})
 
 
@@ -60,7 +60,7 @@ def set_ruled(connection: Connection, ruling: Ruling, sha256: str, hashes: Itera
     """In place of what was kept of the picture under an earlier ruling."""
     connection.execute(delete(ruled).where(ruled.c.analysis == ruling.analysis))
     values = {"analysis": ruling.analysis, "ruling": ruling.id, "verdict": ruling.verdict, "sha256": sha256}
-    connection.execute(insert(ruled).values(values, hashes=list(hashes)))
+    connection.execute(insert(ruled).values(values | {"hashes": list(hashes)}))
 
 
 def heirs_of(connection: Connection, analysis_id: str) -> list[Report]:
