@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
 from pellucid.base.errors import (
     AnalysisFailed,
@@ -23,25 +23,28 @@ from pellucid.base.errors import (
     NotAnswered,
     NotFound,
     NothingRestricted,
-    Unauthorized,
 )
-from pellucid.base.settings import Settings, shipped
+from pellucid.base.settings import PREFIX, Settings, shipped
+from pellucid.feedback import policies, queue, routes, statements, transparency
 from pellucid.feedback.desk import Desk
+from pellucid.records.actor import Scope
 from pellucid.records.recourse import load_recourse
-from pellucid.serve import analyses, health, models, openapi, problems
+from pellucid.serve import analyses, health, keys, models, openapi, problems
+from pellucid.serve.access import require
 from pellucid.serve.engine import Analyser, Engine
-from pellucid.serve.keys import require_key
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
 from pellucid.serve.problems import documented
+from pellucid.serve.rates import RateHeaders
 from pellucid.serve.service import Service
+from pellucid.store.keys import any_key_made
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
     from pellucid.analyse.described import Describer
 
 RECOURSE_ERRORS = (
-    Unauthorized, NotFound, Deleted, NothingRestricted, NotAnswered, AnalysisFailed, AppealOpen, BadRequest, InvalidParameter,
+    NotFound, Deleted, NothingRestricted, NotAnswered, AnalysisFailed, AppealOpen, BadRequest, InvalidParameter,
     BadPolicy,
 )  # fmt: skip
 
@@ -57,25 +60,27 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser)),
     )
-    for part in (openapi, analyses, models, health):
+    for part in (openapi, analyses, models, keys, health):
         app.include_router(part.router)
     _add_recourse(app)
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(RateHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
 
 
 def _add_recourse(app: FastAPI) -> None:
-    """The routers of `feedback`, each behind the check of the key, with the errors that all of them may give."""
-    from pellucid.feedback import policies, queue, routes, statements, transparency
-
-    several = (
-        routes.flagging, routes.appealing, routes.moderating, statements.of_analysis, queue.router, statements.router,
-        transparency.router, policies.router,
-    )  # fmt: skip
-    for router in several:
-        app.include_router(router, dependencies=[Depends(require_key)], responses=documented(*RECOURSE_ERRORS))
+    """The routers of `feedback`, each behind its scope, with the errors that they may give."""
+    scopes: dict[Scope, tuple[APIRouter, ...]] = {
+        "flag": (routes.flagging,),
+        "appeal": (routes.appealing,),
+        "read": (routes.reading, statements.of_analysis, statements.router, transparency.router),
+        "moderate": (routes.ruling, queue.router, policies.router),
+    }
+    for scope, routers in scopes.items():
+        for router in routers:
+            app.include_router(router, dependencies=[require(scope)], responses=documented(*RECOURSE_ERRORS))
 
 
 def open_desk(settings: Settings, store: Store) -> Desk:
@@ -88,6 +93,22 @@ def open_desk(settings: Settings, store: Store) -> Desk:
 def open_store(settings: Settings) -> Store:
     """Where the settings say, its tables brought to this version. Raises `ConfigError`."""
     return Store.open(settings.data_dir, settings.database_url, settings.objects_url)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises `ConfigError` where others can reach the service and there is no key to ask them for."""
+    if settings.on_loopback or settings.api_keys:
+        return
+    store = open_store(settings)
+    try:
+        asked = any_key_made(store.database)
+    finally:
+        store.close()
+    if not asked:
+        raise ConfigError(
+            f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; allowed without keys is "
+            f"loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
+        )
 
 
 def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:

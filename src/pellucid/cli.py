@@ -17,6 +17,7 @@ import typer
 from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
 from pellucid.base.tables import show, table
+from pellucid.cli_keys import add_commands as add_key_commands
 from pellucid.cli_parts import (
     BundleArgument,
     BundleOption,
@@ -71,17 +72,18 @@ def about(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs PELLUCID_API_KEYS.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs API keys.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
     bundle: BundleOption = None,
 ) -> None:
     """Start the service. Settings come from PELLUCID_… variables; options win over them."""
-    from pellucid.app import create_app
+    from pellucid.app import check_exposure, create_app
     from pellucid.base.settings import read_settings
     from pellucid.serve.server import run
 
     settings = read_settings(host=host, port=port, data_dir=data, bundle=bundle)
+    check_exposure(settings)
     run(create_app(settings), settings, announce=typer.echo)
 
 
@@ -165,6 +167,7 @@ def describe_server(
 
 
 add_commands(app)
+add_key_commands(app)
 
 
 @bundle_app.command("verify")

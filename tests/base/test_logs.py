@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.base.logs import configure_logs, escape
+from pellucid.records.key import Secret
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,20 @@ def test_a_librarys_own_mark_on_every_record_is_not_told() -> None:
     stamped = {"_ray_timestamp_ns": 1}
     assert "_ray" not in logged("a.jpg", as_json=False, **stamped)
     assert "_ray_timestamp_ns" not in json.loads(logged("a.jpg", as_json=True, **stamped))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_api_key_loses_its_secret_wherever_it_stands(as_json: bool) -> None:
+    key = Secret.drawn()
+    try:
+        raise ValueError(f"key {key.text}")
+    except ValueError as error:
+        stream = io.StringIO()
+        configure_logs("info", as_json, stream)
+        logging.getLogger("x").error("GET /?key=%s", key.text, exc_info=error, extra={"sent": key.text, key.text: 1})
+    assert stream.getvalue().count(f"pel_{key.id}_***") >= 4
+    assert key.secret not in stream.getvalue()
+    assert key.secret[:60] not in logged(key.text[:91], as_json)
 
 
 def test_a_trace_is_kept_and_indented() -> None:

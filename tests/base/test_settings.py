@@ -37,15 +37,13 @@ def test_a_key_that_is_too_short_is_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])
-def test_listens_to_others_only_with_keys(host: str) -> None:
-    with pytest.raises(ConfigError, match="PELLUCID_API_KEYS"):
-        read_settings(host=host)
-    assert read_settings(host=host, api_keys=KEY).host == host
+def test_knows_where_others_can_reach_it(host: str) -> None:
+    assert not read_settings(host=host).on_loopback
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_loopback_needs_no_keys(host: str) -> None:
-    assert read_settings(host=host).api_keys == ()
+def test_knows_loopback(host: str) -> None:
+    assert read_settings(host=host).on_loopback
 
 
 def test_limits_are_those_of_the_settings() -> None:

@@ -3,7 +3,8 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
-    │   ├── InvalidParameter, MethodNotAllowed, Unauthorized, BadPolicy
+    │   ├── InvalidParameter, MethodNotAllowed, BadPolicy
+    │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
@@ -87,6 +88,28 @@ class Unauthorized(InputError):
     code = "unauthorized"
     status = 401
     title = "A valid API key is needed"
+
+
+class Forbidden(InputError):
+    code = "forbidden"
+    status = 403
+    title = "The API key does not allow this"
+
+
+class RateLimited(InputError):
+    code = "rate-limited"
+    status = 429
+    title = "The API key has used up its requests for now"
+
+    def __init__(self, detail: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class KeyNotActive(InputError):
+    code = "key-not-active"
+    status = 409
+    title = "The API key is revoked or has expired"
 
 
 class ImageError(InputError):

@@ -1,13 +1,15 @@
 """Logs: one line an event, as JSON or plain, on standard error.
 
 What is logged may hold what a stranger sent (a file name, a header), so every control character, line separator and
-text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117).
+text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117). An API key
+that comes along (in an address, in somebody's error message) loses its secret.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import unicodedata
 from datetime import UTC, datetime
@@ -17,6 +19,8 @@ Level = Literal["debug", "info", "warning", "error"]
 
 # Unicode categories that are never printed as they are: control, format (direction marks), surrogate, line, paragraph.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# An API key (records/key.py): what follows its id is left out, wherever it may have come from.
+_KEY = re.compile(r"(pel_[0-9A-Z]{26}_)[0-9a-f]+")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
@@ -47,7 +51,7 @@ class PlainFormatter(logging.Formatter):
         facts = "".join(f" {escape(name)}={escape(str(value))}" for name, value in _facts(record).items())
         line = f"{_time(record)} {record.levelname} {escape(record.name)}: {escape(record.getMessage())}{facts}"
         trace = _trace(self, record)
-        return line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line
+        return _without_keys(line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -61,7 +65,11 @@ class JsonFormatter(logging.Formatter):
         if trace := _trace(self, record):
             event["trace"] = trace
         # ASCII only: JSON's own \uXXXX escapes every separator and direction mark.
-        return json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+        return _without_keys(json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f"))
+
+
+def _without_keys(line: str) -> str:
+    return _KEY.sub(r"\1***", line) if "pel_" in line else line
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with `PELLUCID_API_KEYS`.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only where there are API keys.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     data_dir: Path = Field(
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
@@ -49,8 +49,10 @@ class Settings(BaseSettings):
         None, description="PEM certificates, a file or a folder, of signers whose C2PA records decide; read again when changed."
     )
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description=f"Keys that are let in, separated by commas, each at least {KEY_LENGTH} characters; none: loopback only."
+        (),
+        description=f"Keys with every scope, to begin with: separated by commas, each at least {KEY_LENGTH} characters.",
     )
+    roles: Path | None = Field(None, description="Roles for new API keys (TOML); the shipped ones where not set.")
 
     tracking_url: str | None = Field(
         None,
@@ -118,6 +120,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         return Limits(self.max_pixels, self.max_side, self.min_side)
 
+    @property
+    def on_loopback(self) -> bool:
+        """Can nobody reach the service but programs of this machine?"""
+        return _is_loopback(self.host)
+
 
 def shipped(name: str) -> Path:
     """A folder of the package's own defaults: `bundle`, `policies`, `prompts`, `recipes` or `trust`."""
@@ -127,25 +134,14 @@ def shipped(name: str) -> Path:
 def read_settings(**overrides: Any) -> Settings:
     """From the environment, `overrides` that are not None on top. Raises `ConfigError` naming the variable."""
     try:
-        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise ConfigError("; ".join(_complaint(problem) for problem in error.errors(include_input=False))) from error
-    _check_exposure(settings)
-    return settings
 
 
 def _complaint(problem: Any) -> str:
     name = "_".join(str(part) for part in problem["loc"][:1])
     return f"{PREFIX}{name.upper()}: {problem['msg']}"
-
-
-def _check_exposure(settings: Settings) -> None:
-    if settings.api_keys or _is_loopback(settings.host):
-        return
-    raise ConfigError(
-        f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; "
-        f"allowed without keys is loopback (127.0.0.1); set {PREFIX}API_KEYS"
-    )
 
 
 def _is_loopback(host: str) -> bool:

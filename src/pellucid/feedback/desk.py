@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Request
 from sqlalchemy import Connection
@@ -20,13 +20,6 @@ from pellucid.records.report import Report
 from pellucid.store.store import Store
 
 T = TypeVar("T")
-Details = Mapping[str, Any]
-# (connection, actor, action, subject, details), called in the transaction of what it tells of: the audit log's `record`.
-Record = Callable[[Connection, str, str, str, Details], None]
-
-
-def unrecorded(connection: Connection, actor: str, action: str, subject: str, details: Details) -> None:
-    """For a desk without an audit log."""
 
 
 @dataclass
@@ -36,7 +29,6 @@ class Desk:
     store: Store
     recourse: RecoursePolicy
     load_policy: Callable[[], Policy]
-    record: Record = unrecorded
     known: KnownRulings = field(init=False)
 
     def __post_init__(self) -> None:

@@ -21,9 +21,11 @@ from pellucid.base.errors import InputError, NotFound
 from pellucid.base.ids import new_id
 from pellucid.base.pixels import decode
 from pellucid.feedback.desk import Desk, on_behalf
+from pellucid.records.audit import Change
 from pellucid.records.label import Ruling, RulingWish
 from pellucid.records.report import Report
 from pellucid.store.analyses import set_report
+from pellucid.store.audit import record
 from pellucid.store.database import writing
 from pellucid.store.recourse import add_ruling, close_all, heirs_of, hold, rulings_on, set_ruled, set_states
 
@@ -44,7 +46,7 @@ def rule(desk: Desk, analysis_id: str, wish: RulingWish, asker: str) -> Ruling:
             set_states(connection, {each.id: "corrected" for each in before if each.state == "in_force"})
             _put_in_force(desk, connection, report, ruling, hashes)
         details = {"ruling": ruling.id, "verdict": ruling.verdict, "state": ruling.state, "stood": ruling.stood}
-        desk.record(connection, ruling.actor, "ruling.made", analysis_id, details)
+        record(connection, Change(actor=ruling.actor, action="ruling.made", subject=analysis_id, details=details))
     return ruling
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,18 +24,17 @@ from pellucid.base.errors import (
     NotMultipart,
     Starting,
     TooManyPixels,
-    Unauthorized,
     UnsupportedFormat,
 )
 from pellucid.base.ids import PATTERN
 from pellucid.records.report import Decision, Report, VerdictLabel
+from pellucid.serve.access import require
 from pellucid.serve.body import DECLARED, FILE, received
-from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
 from pellucid.store.store import Filters
 
-router = APIRouter(prefix="/v1/analyses", tags=["analyses"], dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
 
 AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a report", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
 IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
@@ -84,13 +83,14 @@ def _upload_body() -> dict[str, Any]:
 @router.post(
     "",
     summary="Analyse a picture",
+    dependencies=[require("analyse")],
     openapi_extra={"requestBody": _upload_body()},
     responses={
         200: {
             "description": "The report",
             "headers": {"Content-Location": {"description": "Where it stays", "schema": {"type": "string"}}},
         },
-        **documented(*BODY_ERRORS, *IMAGE_ERRORS, Unauthorized, Starting, Busy, AnalysisTooSlow),
+        **documented(*BODY_ERRORS, *IMAGE_ERRORS, Starting, Busy, AnalysisTooSlow),
     },
 )
 async def analyse(service: Held, request: Request, response: Response) -> Report:
@@ -106,7 +106,8 @@ async def analyse(service: Held, request: Request, response: Response) -> Report
 @router.get(
     "",
     summary="Reports given before, newest first",
-    responses=documented(InvalidParameter, Unauthorized),
+    dependencies=[require("read")],
+    responses=documented(InvalidParameter),
 )
 async def list_analyses(service: Held, asked: Annotated[ListQuery, Query()]) -> ReportPage:
     """Filters may be combined. The cursor holds a place and not a number, so new reports neither repeat nor hide any."""
@@ -118,7 +119,8 @@ async def list_analyses(service: Held, asked: Annotated[ListQuery, Query()]) -> 
 @router.get(
     "/{analysis_id}",
     summary="One report",
-    responses=documented(NotFound, InvalidParameter, Unauthorized),
+    dependencies=[require("read")],
+    responses=documented(NotFound, InvalidParameter),
 )
 async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
     return await service.read(lambda: service.store.get(analysis_id))
@@ -127,10 +129,11 @@ async def get_analysis(service: Held, analysis_id: AnalysisId) -> Report:
 @router.get(
     "/{analysis_id}/heatmap",
     summary="Where the detector looked (PNG): an aid, not proof",
+    dependencies=[require("read")],
     response_class=Response,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(NotFound, InvalidParameter, Unauthorized, Starting, Busy, AnalysisTooSlow),
+        **documented(NotFound, InvalidParameter, Starting, Busy, AnalysisTooSlow),
     },
 )
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:

@@ -1,33 +1,83 @@
-"""Who may ask: a key of the settings as a bearer token. Where no keys are set nobody is asked, and the service is on loopback."""
+"""`/v1/keys`: API keys made, listed, rotated and revoked, each change with its entry in the audit log. Reading leaves none."""
 
 from __future__ import annotations
 
-import hmac
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from pellucid.base.errors import Unauthorized
+from pellucid.base.errors import InvalidParameter, KeyNotActive, NotFound
+from pellucid.base.ids import PATTERN
+from pellucid.records.actor import Actor, load_roles
+from pellucid.records.key import Key, KeyWish, Secret
+from pellucid.serve.access import require
+from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
+from pellucid.store.keys import all_keys, create_key, revoke_key, rotate_key
 
-BEARER = HTTPBearer(
-    auto_error=False, scheme_name="api-key", description="A key of `PELLUCID_API_KEYS`; not needed where none are set"
+router = APIRouter(prefix="/v1/keys", tags=["keys"])
+
+Admin = Annotated[Actor, require("admin")]
+KeyId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a key", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
+OVERLAP_HOURS = 24
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class MadeKey(Key):
+    """A key with its secret, which is shown here and never again."""
+
+    key: str = Field(description="Send it as `Authorization: Bearer KEY`", examples=["pel_01KANJ5V7ZQ4W4X1T0QK8P3M2C_5f3c…"])
+
+
+class Keys(BaseModel):
+    items: list[Key]
+
+
+class Rotation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_hours: float = Field(OVERLAP_HOURS, ge=0, le=24 * 30, description="How long the secret before is let in; 0 if it leaked")
+
+
+@router.post("", status_code=201, summary="Make an API key", responses=documented(InvalidParameter))
+async def create(service: Held, actor: Admin, asked: KeyWish, response: Response) -> MadeKey:
+    """The answer shows the key, and no later one does: only a hash of its secret is kept."""
+    roles = await service.read(lambda: load_roles(service.settings.roles))
+    key, secret = await service.read(
+        lambda: create_key(service.store.database, asked, roles, actor.name, datetime.now(UTC))
+    )
+    return _shown(key, secret, response)
+
+
+@router.get("", summary="All API keys, without their secrets", responses=documented(), dependencies=[require("admin")])
+async def list_keys(service: Held) -> Keys:
+    """Oldest first, the revoked and expired ones too."""
+    return Keys(items=await service.read(lambda: all_keys(service.store.database, datetime.now(UTC))))
+
+
+@router.post(
+    "/{key_id}/rotations",
+    status_code=201,
+    summary="Give a key a new secret",
+    responses=documented(NotFound, KeyNotActive, InvalidParameter),
 )
+async def rotate(service: Held, actor: Admin, key_id: KeyId, asked: Rotation, response: Response) -> MadeKey:
+    """The secret before stays good for the overlap, so that clients can change over one by one."""
+    overlap = timedelta(hours=asked.overlap_hours)
+    key, secret = await service.read(
+        lambda: rotate_key(service.store.database, key_id, overlap, actor.name, datetime.now(UTC))
+    )
+    return _shown(key, secret, response)
 
 
-async def require_key(
-    request: Request, service: Held, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
-) -> None:
-    """Raises `Unauthorized`. Who was let in stands in `request.state.actor`, for what keeps a name."""
-    request.state.actor = "local"
-    keys = service.settings.api_keys
-    if not keys:
-        return
-    if given is None:
-        raise Unauthorized("no API key was sent; send it as `Authorization: Bearer KEY`")
-    # Every key is compared, each in constant time, so that timing says nothing of any.
-    matches = [hmac.compare_digest(given.credentials.encode(), key.encode()) for key in keys]
-    if True not in matches:
-        raise Unauthorized("the API key is not one of this service's")
-    request.state.actor = f"key {matches.index(True) + 1}"
+@router.delete("/{key_id}", summary="Revoke a key", responses=documented(NotFound, InvalidParameter))
+async def revoke(service: Held, actor: Admin, key_id: KeyId) -> Key:
+    """At once and for good. The key stays in the list; revoking it again changes nothing."""
+    return await service.read(lambda: revoke_key(service.store.database, key_id, actor.name, datetime.now(UTC)))
+
+
+def _shown(key: Key, secret: Secret, response: Response) -> MadeKey:
+    response.headers.update(NO_STORE)
+    return MadeKey(**key.model_dump(), key=secret.text)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
-from pellucid.base.errors import Starting, Unauthorized
+from pellucid.base.errors import Starting
 from pellucid.records.bundle import Bundle
 from pellucid.records.heads import QUALITIES, Thresholds
+from pellucid.serve.access import require
 from pellucid.serve.engine import ModelInfo, SliceBudget
-from pellucid.serve.keys import require_key
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
 
-router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 class Models(BaseModel):
@@ -25,7 +25,8 @@ class Models(BaseModel):
 @router.get(
     "",
     summary="The bundles loaded, their channels and budgets",
-    responses=documented(Unauthorized, Starting),
+    responses=documented(Starting),
+    dependencies=[require("read")],
 )
 async def list_models(service: Held) -> Models:
     return Models(models=list((await service.loaded()).models))

@@ -10,9 +10,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
+from pellucid.base.errors import Forbidden, RateLimited, Unauthorized
 from pellucid.serve.examples import add_examples
 from pellucid.serve.metrics import package_version
-from pellucid.serve.problems import Problem
+from pellucid.serve.problems import Problem, documented
 
 ASSETS = "/docs/assets"
 DESCRIPTION = """Send a picture, get one report: whether AI made it, what it shows, and what to do about it.
@@ -54,6 +55,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = Problem.model_json_schema()
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            _say_who_may(operation)
         add_examples(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _say_who_may(operation: dict[str, Any]) -> None:
+    """The scope in words, which pages show, and the errors that every call with a scope can give."""
+    scopes = [scope for asked in operation.get("security", []) for scopes in asked.values() for scope in scopes]
+    if not scopes:
+        return
+    needs = f"Needs the scope `{'`, `'.join(scopes)}`."
+    operation["description"] = "\n\n".join(filter(None, [operation.get("description"), needs]))
+    for status, response in documented(Unauthorized, Forbidden, RateLimited).items():
+        operation["responses"].setdefault(str(status), response)

@@ -26,6 +26,7 @@ from pellucid.base.errors import (
     MethodNotAllowed,
     NotFound,
     PellucidError,
+    RateLimited,
     Unauthorized,
     Unavailable,
 )
@@ -134,6 +135,8 @@ def _fields(error: PellucidError, instance: str) -> dict[str, Any]:
 def _headers(error: PellucidError) -> dict[str, str]:
     if isinstance(error, Unavailable):
         return {"Retry-After": str(RETRY_AFTER_S)}
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, BodyTooLarge | BodyTooSlow):
@@ -156,7 +159,7 @@ def _content() -> dict[str, Any]:
 
 
 def _documented_headers(kind: type[PellucidError]) -> dict[str, Any]:
-    if issubclass(kind, Unavailable):
+    if issubclass(kind, Unavailable | RateLimited):
         return {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}}
     if issubclass(kind, Unauthorized):
         return {"WWW-Authenticate": {"description": "The scheme to use", "schema": {"type": "string"}}}

@@ -1,10 +1,25 @@
 """Every table, so that METADATA is whole once this package is imported. A file a subject; a new one gets its line here."""
 
 from pellucid.store.tables.analyses import analyses
+from pellucid.store.tables.api_keys import api_keys
+from pellucid.store.tables.audit import audit, audit_head
 from pellucid.store.tables.deliveries import deliveries
 from pellucid.store.tables.idempotency import idempotency
 from pellucid.store.tables.jobs import jobs
 from pellucid.store.tables.metadata import METADATA
 from pellucid.store.tables.recourse import appeals, flags, ruled, rulings
 
-__all__ = ["METADATA", "analyses", "appeals", "deliveries", "flags", "idempotency", "jobs", "ruled", "rulings"]
+__all__ = [
+    "METADATA",
+    "analyses",
+    "api_keys",
+    "appeals",
+    "audit",
+    "audit_head",
+    "deliveries",
+    "flags",
+    "idempotency",
+    "jobs",
+    "ruled",
+    "rulings",
+]
