@@ -55,7 +55,10 @@ def test_the_log_is_exported_and_verified(data: Path) -> None:
     key_id = made(data, "app", "--scope", "read")
     run(data, "keys", "revoke", key_id)
     lines = [json.loads(line) for line in run(data, "audit", "export").stdout.splitlines()]
-    assert [(line["seq"], line["action"], line["subject"]) for line in lines] == [(1, "key.created", key_id), (2, "key.revoked", key_id)]
+    assert [(line["seq"], line["action"], line["subject"]) for line in lines] == [
+        (1, "key.created", key_id),
+        (2, "key.revoked", key_id),
+    ]
     assert all(line["actor"].startswith("cli:") for line in lines)
     assert run(data, "audit", "export", "--since", "2999-01-01").stdout == ""
     checkpoint = f"2:{lines[1]['hash']}"

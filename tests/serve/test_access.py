@@ -167,7 +167,9 @@ def test_the_service_is_not_exposed_without_a_key(tmp_path: Path, make_app: Make
 
 def test_a_rate_is_told_in_every_answer_and_kept(app: FastAPI, client: TestClient) -> None:
     _, secret = give(app, per_minute=3)
-    answers = [client.get(path, headers=bearer(secret)) for path in ("/v1/models", "/v1/keys", f"/v1/analyses/{new_id()}", "/v1/models")]
+    answers = [
+        client.get(path, headers=bearer(secret)) for path in ("/v1/models", "/v1/keys", f"/v1/analyses/{new_id()}", "/v1/models")
+    ]
     assert [answer.status_code for answer in answers] == [200, 403, 404, 429]
     assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"key";q=3;w=60'}
     assert [answer.headers["ratelimit"].partition(";t=")[0] for answer in answers] == [f'"key";r={left}' for left in (2, 1, 0, 0)]

@@ -60,7 +60,12 @@ def test_the_audit_log_says_who_did_it(app: FastAPI, client: TestClient) -> None
 
 @pytest.mark.parametrize(
     "body",
-    [{"name": "app"}, {"name": "app", "role": "king"}, {"name": "app", "scopes": ["all"]}, {"name": "app", "role": "x", "hash": "0"}],
+    [
+        {"name": "app"},
+        {"name": "app", "role": "king"},
+        {"name": "app", "scopes": ["all"]},
+        {"name": "app", "role": "x", "hash": "0"},
+    ],
 )
 def test_refuses_keys_that_make_no_sense(client: TestClient, body: dict[str, object]) -> None:
     answer = client.post("/v1/keys", json=body)

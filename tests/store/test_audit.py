@@ -106,7 +106,7 @@ def test_the_database_refuses_to_change_or_forget_an_entry(store: Store, stateme
     ("statement", "fault"),
     [
         ("UPDATE audit SET actor = 'eve' WHERE seq = 2", "entry 2 was changed"),
-        ("UPDATE audit SET details = '{\"f\":0.1, \"ö\":1}' WHERE seq = 2", "entry 2 was changed"),
+        ('UPDATE audit SET details = \'{"f":0.1, "ö":1}\' WHERE seq = 2', "entry 2 was changed"),
         ("UPDATE audit SET time = '2026-11-01T00:01:00.000001Z' WHERE seq = 2", "entry 2 was changed"),
         ("UPDATE audit SET previous = hash WHERE seq = 2", "entry 2 does not follow"),
         ("DELETE FROM audit WHERE seq = 2", "entry 2 is missing"),

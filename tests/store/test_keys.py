@@ -108,7 +108,10 @@ def test_only_a_key_in_force_is_rotated_and_only_one_that_exists_revoked(store: 
     revoke_key(store.database, key.id, "anna", NOW)
     with pytest.raises(KeyNotActive, match="revoked"):
         rotate_key(store.database, key.id, DAY, "anna", NOW)
-    for change in (lambda: revoke_key(store.database, new_id(), "anna", NOW), lambda: rotate_key(store.database, new_id(), DAY, "a", NOW)):
+    for change in (
+        lambda: revoke_key(store.database, new_id(), "anna", NOW),
+        lambda: rotate_key(store.database, new_id(), DAY, "a", NOW),
+    ):
         with pytest.raises(NotFound):
             change()
 

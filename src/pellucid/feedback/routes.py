@@ -74,7 +74,9 @@ def _flag(desk: Desk, analysis_id: str, wish: FlagWish, actor: str) -> Flag:
     with writing(desk.store.database) as connection:
         hold(connection, analysis_id)
         kept = add_flag(connection, analysis_id, wish, actor, datetime.now(UTC))
-        record(connection, Change(actor=actor, action="flag.made", subject=analysis_id, details={"flag": kept.id, "says": kept.says}))
+        record(
+            connection, Change(actor=actor, action="flag.made", subject=analysis_id, details={"flag": kept.id, "says": kept.says})
+        )
     return kept
 
 
