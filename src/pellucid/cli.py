@@ -29,6 +29,7 @@ from pellucid.cli_parts import (
     named_folders,
     recipe_path,
 )
+from pellucid.cli_recourse import add_commands as add_recourse_commands
 from pellucid.cli_release import add_commands
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def describe_server(
 
 add_commands(app)
 add_key_commands(app)
+add_recourse_commands(app)
 
 
 @bundle_app.command("verify")

@@ -29,7 +29,8 @@ def test_what_was_ruled_is_read_by_ingest_and_by_the_gate(client: TestClient, tm
 
     recipe = tmp_path / "source.toml"
     recipe.write_text(
-        'root = "rulings"\nreader = "csv"\nmanifest = "labels.csv"\nconstants = { split = "online" }\nsplits = { online = "online" }\n'
+        'root = "rulings"\nreader = "csv"\nmanifest = "labels.csv"\n'
+        'constants = { split = "online" }\nsplits = { online = "online" }\n'
         'columns = { path = "path", label = "label", sha256 = "sha256", origin = "origin", declared = "verdict" }\n'
     )
     rows = read(load_recipe(recipe, Source), tmp_path)

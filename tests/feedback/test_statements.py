@@ -1,4 +1,4 @@
-"""Statements of reasons in the transparency database's fields, of one decision and of a period; the report on both sides' errors."""
+"""Statements of reasons in the database's fields, of one decision and of a period; the report on everybody's errors."""
 
 from __future__ import annotations
 
