@@ -5,10 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.analyse.dry_run import would_decide
+from pellucid.analyse.dry_run import is_of_policy, would_decide
 from pellucid.analyse.moderation import moderate
 from pellucid.analyse.policy import Policy, load_policy, parse_policy
+from pellucid.analyse.ruled import ruled
 from pellucid.records.report import ImageFacts, Inference, Model, Report, Tag, Verdict
+from tests.analyse.test_quorum import vote
 
 BEFORE = load_policy()
 TAGS = sorted({tag for tags in BEFORE.concepts.values() for tag in tags} | {"dog", "blood"})
@@ -66,3 +68,13 @@ def test_a_score_that_was_not_kept_is_not_guessed() -> None:
 def test_what_no_rule_can_change_is_known_without_the_score() -> None:
     same = policy('{ score = "wild", at_least = 0.6 }').model_copy(update={"rules": BEFORE.rules[-1:]})
     assert would_decide(same, stored({"nsfw": 0.0, "gore": 0.0}, "no_ai_found", "photo"), BEFORE) == "allow"
+
+
+def test_what_a_bank_blocks_stays_blocked_whatever_is_ruled() -> None:
+    report = stored({"nsfw": 0.0, "gore": 0.0}, "generated", "photo")
+    assert report.moderation is not None
+    banned = report.moderation.model_copy(update={"decision": "block", "rule": "bank:known", "policy": "bank:known@1"})
+    ruling = vote("ann", "no_ai_found", decision="allow")
+    after = ruled(report.model_copy(update={"moderation": banned}), ruling, BEFORE)
+    assert (after.moderation, after.verdict.label) == (banned, "no_ai_found")
+    assert not is_of_policy(after)

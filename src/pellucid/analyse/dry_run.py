@@ -14,7 +14,9 @@ from pellucid.analyse.policy import Condition, Policy, Rule, When
 from pellucid.records.report import Decision, Moderation, Report
 
 OF_BANK = "bank:"
-OF_PEOPLE = ("ruling", "similar_to_ruled")
+# Names of rules of no policy, so that a reader of a decision knows who made it.
+BY_MODERATOR, LIKE_A_RULED_ONE = "ruling", "similar_to_ruled"
+OF_PEOPLE = (BY_MODERATOR, LIKE_A_RULED_ONE)
 OF_DESCRIBER = "describer"
 
 
@@ -47,6 +49,12 @@ def decided_by(policy: Policy, report: Report) -> Moderation | None:
     if not sure:
         return None
     return Moderation(decision=rule.decision, rule=rule.name, reason=rule.reason, policy=policy.label, scores=own.scores)
+
+
+def is_blocked_by_bank(report: Report) -> bool:
+    """Is it a known picture that is shown to nobody? Nothing else may decide of it."""
+    own = report.moderation
+    return own is not None and own.decision == "block" and own.rule.startswith(OF_BANK)
 
 
 def is_of_policy(report: Report) -> bool:

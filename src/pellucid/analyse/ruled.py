@@ -1,37 +1,28 @@
 """A report with a ruling in it: the verdict is the moderator's, the decision follows, and everything else stays to be seen.
 
-The policy is asked again only for what it decided: a hash bank's decision, or one that a moderator made, is not its to change.
+The policy is asked again only for what it decided. What a hash bank blocks stays blocked, whatever anybody rules.
 """
 
 from __future__ import annotations
 
-from pellucid.analyse.dry_run import decided_by
+from pellucid.analyse.dry_run import BY_MODERATOR, LIKE_A_RULED_ONE, decided_by, is_blocked_by_bank
 from pellucid.analyse.inheritance import Found
 from pellucid.analyse.policy import Policy
 from pellucid.analyse.verdict import INHERITED, RULED, decide
 from pellucid.records.label import Ruling
 from pellucid.records.report import Evidence, Moderation, Report, RulingShown
 
-# Names of rules of no policy, so that a reader of a decision knows who made it.
-BY_MODERATOR, LIKE_A_RULED_ONE = "ruling", "similar_to_ruled"
 SIMILAR = "similar"
 
 
 def ruled(report: Report, ruling: Ruling, policy: Policy) -> Report:
     """On the picture that the moderator saw."""
-    shown = _shown(ruling, "ruled")
-    return _with(report, ruling, shown, Evidence(kind="ruling", source="moderator", says=ruling.verdict, state=RULED), policy)
+    return _with(report, ruling, _shown(ruling, "ruled"), _piece(ruling, RULED), policy)
 
 
 def inherited(report: Report, ruling: Ruling, found: Found, policy: Policy) -> Report:
     """The picture is the one that was ruled on, saved again."""
-    piece = Evidence(
-        kind="ruling",
-        source="moderator",
-        says=ruling.verdict,
-        state=INHERITED,
-        detail=f"on {found.known.analysis}, the same picture",
-    )
+    piece = _piece(ruling, INHERITED, f"on {found.known.analysis}, the same picture")
     return _with(report, ruling, _nearness(_shown(ruling, "inherited"), found), piece, policy)
 
 
@@ -45,14 +36,8 @@ def again(report: Report, ruling: Ruling, policy: Policy) -> Report:
 
 def similar(report: Report, ruling: Ruling, found: Found) -> Report:
     """The ruling is shown and decides nothing; a person looks, unless more than that was decided already."""
-    piece = Evidence(
-        kind="ruling",
-        source="moderator",
-        says=ruling.verdict,
-        state=SIMILAR,
-        detail=f"on {found.known.analysis}, a similar picture",
-    )
-    changes = {"evidence": [*report.evidence, piece], "ruling": _nearness(_shown(ruling, "similar"), found)}
+    piece = _piece(ruling, SIMILAR, f"on {found.known.analysis}, a similar picture")
+    changes: dict[str, object] = {"evidence": [*report.evidence, piece], "ruling": _nearness(_shown(ruling, "similar"), found)}
     own = report.moderation
     if own is None or own.decision in ("allow", "limit"):
         changes["moderation"] = Moderation(
@@ -70,10 +55,16 @@ def _with(report: Report, ruling: Ruling, shown: RulingShown, piece: Evidence, p
 
 def _moderation(report: Report, ruling: Ruling, policy: Policy) -> Moderation | None:
     own = report.moderation
+    if is_blocked_by_bank(report):
+        return own
     if ruling.decision is not None:
         scores = own.scores if own else {}
         return Moderation(decision=ruling.decision, rule=BY_MODERATOR, reason=ruling.reason, policy=ruling.policy, scores=scores)
     return decided_by(policy, report) or own
+
+
+def _piece(ruling: Ruling, state: str, detail: str | None = None) -> Evidence:
+    return Evidence(kind="ruling", source="moderator", says=ruling.verdict, state=state, detail=detail)
 
 
 def _shown(ruling: Ruling, how: str) -> RulingShown:

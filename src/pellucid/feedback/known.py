@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from pellucid.analyse import ruled
+from pellucid.analyse.dry_run import is_blocked_by_bank
 from pellucid.analyse.inheritance import Known, KnownPictures
 from pellucid.analyse.policy import Policy
 from pellucid.base.errors import InputError, NotFound
@@ -27,6 +28,8 @@ class KnownRulings:
 
     def applied(self, report: Report, data: bytes, policy: Callable[[], Policy]) -> Report:
         """`report` of the picture `data`, which nobody has ruled on yet."""
+        if is_blocked_by_bank(report):
+            return report
         found = self.now().find(report.image, lambda: decode(data).image, self._picture_of, self._bounds)
         if found is None:
             return report

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, exists, func, or_, select, true
 
 from pellucid.records.label import LABELS, Ruling
 from pellucid.records.report import Decision, Report
@@ -30,7 +30,7 @@ class Period:
 
     def holds(self, column: ColumnElement[datetime]) -> ColumnElement[bool]:
         conditions = [] if self.since is None else [column >= self.since]
-        return and_(True, *conditions, *([] if self.until is None else [column < self.until]))
+        return and_(true(), *conditions, *([] if self.until is None else [column < self.until]))
 
 
 @dataclass(frozen=True)
