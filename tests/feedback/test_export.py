@@ -30,13 +30,13 @@ def test_what_was_ruled_is_read_by_ingest_and_by_the_gate(client: TestClient, tm
     recipe = tmp_path / "source.toml"
     recipe.write_text(
         'root = "rulings"\nreader = "csv"\nmanifest = "labels.csv"\n'
-        'constants = { split = "online" }\nsplits = { online = "online" }\n'
+        'constants = { split = "online" }\n'
         'columns = { path = "path", label = "label", sha256 = "sha256", origin = "origin", declared = "verdict" }\n'
     )
     rows = read(load_recipe(recipe, Source), tmp_path)
-    assert {(row.path, row.label, row.declared) for row in rows} == {
-        (f"pictures/{real}.png", "real", "no_ai_found"),
-        (f"pictures/{fake}.jpg", "ai", "edited"),
+    assert {(row.path, row.label, row.declared, row.split) for row in rows} == {
+        (f"pictures/{real}.png", "real", "no_ai_found", "online"),
+        (f"pictures/{fake}.jpg", "ai", "edited", "online"),
     }
     assert (tmp_path / f"pictures/{real}.png").read_bytes() == png(seed=1)
     assert [(each.id, each.verdict) for each in read_bank(tmp_path / "rulings.jsonl")] == [
