@@ -36,7 +36,7 @@ def vote(actor: str, verdict: str, stood: str = "generated", decision: str | Non
         ("overturning", "unsure", "generated", 1),
     ],
 )
-def test_who_must_agree_is_the_policys_word(policy: str, stood: str, verdict: str, enough: int) -> None:
+def test_who_must_agree_says_the_policy(policy: str, stood: str, verdict: str, enough: int) -> None:
     assert needed(policy, stood, [vote("ann", verdict, stood)]) == enough  # type: ignore[arg-type]
 
 

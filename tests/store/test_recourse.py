@@ -51,7 +51,7 @@ def unsure(probability: float | None) -> Any:
 
 
 def test_the_queue_is_in_its_order_and_its_pages_lose_nothing(store: Store) -> None:
-    doubtful = [unsure(probability) for probability in (0.9, None, 0.45, 0.55, 0.1)]
+    doubtful = [unsure(probability) for probability in (0.9, None, 0.46, 0.55, 0.05)]
     others = [report(label="generated") for _ in range(3)]
     save(store, *doubtful, *others)
     appealed, second, flagged = (each.id for each in others)

@@ -1,12 +1,12 @@
 """Who may ask what: every route under `/v1` names one scope with `require`, and gets the `Actor` that asks.
 
-@router.get("", dependencies=[require("read")])                          # who it is does not matter
-async def rule(actor: Annotated[Actor, require("moderate")], …)          # it does
+    @router.get("", dependencies=[require("read")])                          # who it is does not matter
+    async def rule(actor: Annotated[Actor, require("moderate")], …)          # it does
 
-a key of PELLUCID_API_KEYS ──────────────── `bootstrap`, every scope
-a key of the database, active, rate left ── its own name and scopes
-no key at all, on loopback, and no key was ever made ── `local`, every scope
-anything else ───────────────────────────── 401, or 429; without the scope 403
+    a key of PELLUCID_API_KEYS ──────────────── `bootstrap`, every scope
+    a key of the database, active, rate left ── its own name and scopes
+    no key at all, on loopback, and no key was ever made ── `local`, every scope
+    anything else ───────────────────────────── 401, or 429; without the scope 403
 """
 
 from __future__ import annotations

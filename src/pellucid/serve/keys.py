@@ -38,16 +38,16 @@ class Keys(BaseModel):
 class Rotation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    overlap_hours: float = Field(
-        OVERLAP_HOURS, ge=0, le=24 * 30, description="How long the secret before is let in; 0 if it leaked"
-    )
+    overlap_hours: float = Field(OVERLAP_HOURS, ge=0, le=24 * 30, description="How long the secret before is let in; 0 if it leaked")
 
 
 @router.post("", status_code=201, summary="Make an API key", responses=documented(InvalidParameter))
 async def create(service: Held, actor: Admin, asked: KeyWish, response: Response) -> MadeKey:
     """The answer shows the key, and no later one does: only a hash of its secret is kept."""
     roles = await service.read(lambda: load_roles(service.settings.roles))
-    key, secret = await service.read(lambda: create_key(service.store.database, asked, roles, actor.name, datetime.now(UTC)))
+    key, secret = await service.read(
+        lambda: create_key(service.store.database, asked, roles, actor.name, datetime.now(UTC))
+    )
     return _shown(key, secret, response)
 
 
@@ -66,7 +66,9 @@ async def list_keys(service: Held) -> Keys:
 async def rotate(service: Held, actor: Admin, key_id: KeyId, asked: Rotation, response: Response) -> MadeKey:
     """The secret before stays good for the overlap, so that clients can change over one by one."""
     overlap = timedelta(hours=asked.overlap_hours)
-    key, secret = await service.read(lambda: rotate_key(service.store.database, key_id, overlap, actor.name, datetime.now(UTC)))
+    key, secret = await service.read(
+        lambda: rotate_key(service.store.database, key_id, overlap, actor.name, datetime.now(UTC))
+    )
     return _shown(key, secret, response)
 
 

@@ -1,7 +1,7 @@
 """What a key's rate still allows, in the headers of every answer it gets (draft-ietf-httpapi-ratelimit-headers-11).
 
-RateLimit-Policy: "key";q=600;w=60      600 requests in 60 seconds
-RateLimit: "key";r=599;t=1              599 are left, and in 1 second it will be all of them again
+    RateLimit-Policy: "key";q=600;w=60      600 requests in 60 seconds
+    RateLimit: "key";r=599;t=1              599 are left, and in 1 second it will be all of them again
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def ruling_in_force(connection: Connection, analysis_id: str) -> Ruling | None:
     return ruling_of(row) if row else None
 
 
-def ruling_of(fields: Mapping[str, Any]) -> Ruling:
+def ruling_of(fields: Mapping[Any, Any]) -> Ruling:
     """The record of a row, given by the names of its columns."""
     return Ruling(**_texts(fields))
 
@@ -107,6 +107,6 @@ def _rows(connection: Connection, table: Table, analysis_id: str) -> Iterable[Ro
     return connection.execute(select(table).where(table.c.analysis == analysis_id).order_by(table.c.id)).mappings()
 
 
-def _texts(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _texts(fields: Mapping[Any, Any]) -> dict[str, Any]:
     """As the records have them: moments as texts."""
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
