@@ -13,15 +13,33 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from pellucid.base.errors import ConfigError, SigningFailed
+from pellucid.base.errors import (
+    AnalysisFailed,
+    AppealOpen,
+    BadPolicy,
+    BadRequest,
+    ConfigError,
+    Deleted,
+    InvalidParameter,
+    NotAnswered,
+    NotFound,
+    NothingRestricted,
+    SigningFailed,
+)
 from pellucid.base.settings import PREFIX, Settings, shipped
+from pellucid.feedback import policies, queue, routes, statements, transparency
+from pellucid.feedback.desk import Desk
+from pellucid.records.actor import Scope
+from pellucid.records.recourse import load_recourse
 from pellucid.records.retention import load_retention
 from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, search, webhooks
+from pellucid.serve.access import require
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
+from pellucid.serve.problems import documented
 from pellucid.serve.rates import RateHeaders
 from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver
@@ -36,6 +54,11 @@ if TYPE_CHECKING:
     from pellucid.analyse.policy import Policy
 
 SETUP_LETTERS = 16
+
+RECOURSE_ERRORS = (
+    NotFound, Deleted, NothingRestricted, NotAnswered, AnalysisFailed, AppealOpen, BadRequest, InvalidParameter,
+    BadPolicy,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
@@ -52,11 +75,33 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     parts = (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks, health)
     for part in (health,) if settings.role == "worker" else parts:
         app.include_router(part.router)
+    if settings.role != "worker":
+        _add_recourse(app)
     problems.install(app)
     openapi.install(app)
     app.add_middleware(RateHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
+
+
+def _add_recourse(app: FastAPI) -> None:
+    """The routers of `feedback`, each behind its scope, with the errors that they may give."""
+    scopes: dict[Scope, tuple[APIRouter, ...]] = {
+        "flag": (routes.flagging,),
+        "appeal": (routes.appealing,),
+        "read": (routes.reading, statements.of_analysis, statements.router, transparency.router),
+        "moderate": (routes.ruling, queue.router, policies.router),
+    }
+    for scope, routers in scopes.items():
+        for router in routers:
+            app.include_router(router, dependencies=[require(scope)], responses=documented(*RECOURSE_ERRORS))
+
+
+def open_desk(settings: Settings, store: Store) -> Desk:
+    """What recourse works with. Raises `ConfigError` where its policy is wrong."""
+    from pellucid.analyse.moderation import load_policy
+
+    return Desk(store, load_recourse(settings.recourse_policy), lambda: load_policy(settings.policy))
 
 
 def open_store(settings: Settings) -> Store:
@@ -191,7 +236,9 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings, await asyncio.to_thread(open_store, settings), metrics)
+        store = await asyncio.to_thread(open_store, settings)
+        desk = app.state.desk = open_desk(settings, store)
+        service = app.state.service = Service(settings, store, metrics, desk.finish)
         worker = worker_of(service)
         loading = asyncio.create_task(service.load(opener))
         working = asyncio.create_task(worker.run())

@@ -30,6 +30,7 @@ from pellucid.cli_parts import (
     named_folders,
     recipe_path,
 )
+from pellucid.cli_recourse import add_commands as add_recourse_commands
 from pellucid.cli_release import add_commands
 from pellucid.cli_webhooks import add_commands as add_webhook_commands
 
@@ -203,6 +204,7 @@ add_commands(app)
 add_webhook_commands(app)
 add_key_commands(app)
 add_bank_commands(app)
+add_recourse_commands(app)
 
 
 @bundle_app.command("verify")

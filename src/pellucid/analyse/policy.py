@@ -24,14 +24,14 @@ A mistake is answered as a compiler would: file and line, what stood there, what
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from pellucid.base.errors import ConfigError
-from pellucid.records.recipe import Place, Recipe, key_lines, load_recipe
+from pellucid.records.recipe import Place, Recipe, key_lines, load_recipe, parse_recipe
 from pellucid.records.report import Decision, Probability, VerdictLabel
 from pellucid.runtime.bundle import SAFETY_CLASSES
 
@@ -137,9 +137,18 @@ def load_policy(path: Path | None = None, tags: Collection[str] | None = None) -
     Where `tags` of a bundle are given, concepts may be made of those only.
     """
     file = path or SHIPPED
-    rules = load_recipe(file, Rules)
+    return _sound(file, load_recipe(file, Rules), lambda: file.read_text(encoding="utf-8"), tags)
+
+
+def parse_policy(text: str, name: str = "policy", tags: Collection[str] | None = None) -> Policy:
+    """The policy that `text` is, `name` in place of its file where mistakes are named. Raises `ConfigError` as `load_policy`."""
+    file = Path(name)
+    return _sound(file, parse_recipe(file, text, Rules), lambda: text, tags)
+
+
+def _sound(file: Path, rules: Rules, text: Callable[[], str], tags: Collection[str] | None) -> Policy:
     if found := list(faults(rules, tags)):
-        lines = dict(key_lines(file.read_text(encoding="utf-8")))
+        lines = dict(key_lines(text()))
         raise ConfigError("\n".join(f"{file}:{_line(lines, place)}: {_dotted(place)}: {problem}" for place, problem in found))
     return Policy.model_validate(rules.model_dump())
 

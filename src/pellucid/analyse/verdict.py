@@ -2,6 +2,7 @@
 
 | first that holds                                                  | verdict            | basis     |
 |-------------------------------------------------------------------|--------------------|-----------|
+| a moderator ruled on it, or on the same picture saved otherwise   | as he ruled        | ruling    |
 | a trusted record says "generated" or "edited"                     | that               | record    |
 | the uploader declared "generated" or "edited"                     | that               | claim     |
 | a trusted record says "captured"                                  | captured           | record    |
@@ -11,7 +12,8 @@
 | none is                                                           | no_ai_found        | inference |
 | the pixels could not be judged                                    | unsure             | -         |
 
-A claim of AI is enough to label, with its source named; one against the uploader's interest is worth more than a signature on
+A moderator saw everything that stands below his line. A claim of AI is enough to label, with its source named; one against the
+uploader's interest is worth more than a signature on
 what a camera saw. A claim of a camera or of "no AI" proves nothing, and an invalid record is shown and moves nothing.
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from pellucid.records.heads import ALL, Calibration, Thresholds
 from pellucid.records.report import Evidence, Inference, Verdict, VerdictLabel
@@ -26,6 +29,8 @@ from pellucid.records.report import Evidence, Inference, Verdict, VerdictLabel
 PLACES = 4
 # States of evidence: what the uploader said, and what someone on the trust list signed.
 DECLARED, TRUSTED = "declared", "trusted"
+# States of a ruling: on this picture, or on one that this is, saved again.
+RULED, INHERITED = "in force", "inherited"
 _AI = ("generated", "edited")
 _WORDS: Mapping[VerdictLabel, str] = {"generated": "AI-generated", "edited": "Edited with AI", "captured": "Taken with a camera"}
 
@@ -61,6 +66,9 @@ def judge(logit: float, others: Sequence[float], slice_name: str, calibration: C
 
 def decide(inference: Inference | None, evidence: Sequence[Evidence]) -> Verdict:
     """Total: every combination of evidence has a verdict."""
+    for state in (RULED, INHERITED):
+        if ruling := next((piece for piece in evidence if piece.kind == "ruling" and piece.state == state), None):
+            return _from_ruling(ruling)
     records = [piece for piece in evidence if piece.kind == "record" and piece.state == TRUSTED]
     declared = [piece for piece in evidence if piece.kind == "claim" and piece.state == DECLARED]
     marks = [piece for piece in evidence if piece.kind == "claim" and piece.state != DECLARED]
@@ -71,6 +79,17 @@ def decide(inference: Inference | None, evidence: Sequence[Evidence]) -> Verdict
     if inference is None:
         return Verdict(label="unsure", basis=[], text="The picture itself could not be judged.")
     return _from_pixels(inference)
+
+
+def _from_ruling(ruling: Evidence) -> Verdict:
+    label = _label(ruling.says)
+    what = _WORDS.get(label, "No AI was found")
+    which = "this picture" if ruling.state == RULED else "the same picture, uploaded before"
+    return Verdict(label=label, basis=["ruling"], text=f"{what}: a moderator has decided so on {which}.")
+
+
+def _label(says: str) -> VerdictLabel:
+    return next((label for label in get_args(VerdictLabel) if label == says), "unsure")
 
 
 def _from_words(says: str, found: Sequence[Evidence]) -> Verdict:

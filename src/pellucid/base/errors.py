@@ -3,7 +3,7 @@
     PellucidError
     ├── InputError            what was sent cannot be answered (4xx)
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
-    │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch
+    │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch, BadPolicy
     │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
     │   ├── BadExchange       a file of hashes for a bank
     │   ├── FetchError        a picture given by its address
@@ -11,10 +11,11 @@
     │   └── ImageError        the bytes are not a picture we accept
     │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
     ├── NotFound              no such analysis, page or heat map
-    │   └── Deleted           there was one
+    │   └── Deleted, NothingRestricted    there was one; no reasons are owed
     ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
     ├── NotAnswered           accepted, and not answered yet
     ├── AnalysisFailed        accepted, and could not be answered; kept as the reason of one: GaveUp
+    ├── AppealOpen            an appeal waits for its ruling; a second one cannot be made
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
@@ -234,6 +235,23 @@ class AnalysisFailed(PellucidError):
 class GaveUp(PellucidError):
     code = "gave-up"
     title = "The picture was tried several times and never answered"
+
+
+class AppealOpen(PellucidError):
+    code = "appeal-open"
+    status = 409
+    title = "There is an appeal on this analysis already"
+
+
+class NothingRestricted(NotFound):
+    code = "nothing-restricted"
+    title = "Nothing is restricted or labelled, so no reasons are owed"
+
+
+class BadPolicy(InputError):
+    code = "bad-policy"
+    status = 422
+    title = "The policy is wrong"
 
 
 class Unavailable(PellucidError):

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
 
     bundle: Path | None = Field(None, description="Folder of the bundle to serve; the shipped one where not set.")
     policy: Path | None = Field(None, description="Moderation policy (TOML); the shipped one where not set.")
+    recourse_policy: Path | None = Field(
+        None, description="Policy of rulings, inheritance and statements of reasons (TOML); the shipped one where not set."
+    )
     trust_list: Path | None = Field(
         None, description="PEM certificates, a file or a folder, of signers whose C2PA records decide; read again when changed."
     )

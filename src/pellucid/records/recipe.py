@@ -35,7 +35,11 @@ class Recipe(BaseModel):
 
 def load_recipe(path: Path, kind: type[T]) -> T:
     """The file at `path` as a `kind`. Raises `ConfigError`, one line a mistake: `FILE:LINE: key: was, allowed, hint`."""
-    text = _read(path)
+    return parse_recipe(path, _read(path), kind)
+
+
+def parse_recipe(path: Path, text: str, kind: type[T]) -> T:
+    """`text` as the content of `path`, which need not exist; otherwise as `load_recipe`."""
     try:
         return kind.model_validate(_parse(path, text))
     except ValidationError as error:

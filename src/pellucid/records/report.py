@@ -125,6 +125,26 @@ class Missing(Frozen):
     transient: bool = False
 
 
+class RulingShown(Frozen):
+    """A moderator's ruling as far as this picture is concerned.
+
+    `how` says why it is here: he `ruled` on this picture; it was `inherited`, the picture being one he ruled on, saved again; or
+    the picture is only `similar` to that one, and the ruling decides nothing. How near the two are say `distance` (PDQ, of 256
+    bits), `structure` and `tone`.
+    """
+
+    id: str
+    analysis: str
+    how: Literal["ruled", "inherited", "similar"]
+    verdict: VerdictLabel
+    created: str
+    reason: str
+    reply: str | None = None
+    distance: int | None = None
+    structure: float | None = None
+    tone: float | None = None
+
+
 class Report(Frozen):
     id: str
     created: str
@@ -139,6 +159,7 @@ class Report(Frozen):
     tags: list[Tag] = []
     ocr: str | None = None
     moderation: Moderation | None = None
+    ruling: RulingShown | None = None
     model: Model
     missing: list[Missing] = []
     timing_ms: dict[str, float] = {}

@@ -51,6 +51,7 @@ async def admitted(
     for scope in needed.scopes:
         if scope not in admission.actor.scopes:
             raise Forbidden(f"the key of {admission.actor.name} lacks the scope `{scope}`; ask for a key that has it")
+    request.state.actor = admission.actor.name
     return admission.actor
 
 

@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pellucid.base.errors import GaveUp, InputError, NotFound, PellucidError
 from pellucid.base.moments import stamp
 from pellucid.base.pixels import Limits, check
 from pellucid.records.event import answered_event, failed_event
 from pellucid.records.report import Report
-from pellucid.serve.engine import Analysis, Engine
+from pellucid.serve.engine import Engine
 from pellucid.serve.metrics import Metrics
 from pellucid.store.analyses import Problem
 from pellucid.store.idempotency import Key
@@ -30,18 +34,25 @@ from pellucid.store.store import Incoming, Store
 RETRY_S = 5.0
 LONGEST_RETRY_S = 600.0
 
+# A report and the bytes it is of → the report that is kept.
+Finish = Callable[[Report, bytes], Report]
+Embedding = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Answering:
-    """`attempts` is how often a job is begun before it is given up; `tells` whether the site has an address for events."""
+    """`attempts` is how often a job is begun before it is given up; `tells` whether the site has an address for events.
+
+    `finish` has the last word on a report before it is kept: whether a ruling holds for the picture.
+    """
 
     store: Store
     metrics: Metrics
     limits: Limits
     attempts: int
     tells: bool
+    finish: Finish = lambda report, _: report
 
     def now(self, engine: Engine, picture: Incoming, key: Key | None, left: threading.Event) -> tuple[str, Report | None]:
         """The analysis of what was just sent, and its report; without one where it was sent before or another has taken it up.
@@ -53,11 +64,11 @@ class Answering:
         if accepted.job is None:
             return accepted.id, None
         try:
-            analysis = engine.analyser.analyse(picture.data, picture.source, picture.declared)  # type: ignore[arg-type]
+            report, embedding = self._analysed(engine, picture)
         except Exception as error:
             self._end(accepted.job, error, told=not left.is_set())
             raise
-        return accepted.id, self._keep(accepted.job, analysis, told=not left.is_set())
+        return accepted.id, self._keep(accepted.job, report, embedding, told=not left.is_set())
 
     def taken(self, engine: Engine, job: Job) -> None:
         """Work a job from the queue to its end, or put it back. Raises nothing that the next try could mend."""
@@ -68,13 +79,13 @@ class Answering:
         if picture is None:
             return
         try:
-            analysis = engine.analyser.analyse(picture.data, picture.source, picture.declared)  # type: ignore[arg-type]
+            report, embedding = self._analysed(engine, picture)
         except InputError as error:
             self._end(job, error, told=False)
         except Exception as error:
             self._retry(job, error)
         else:
-            self._keep(job, analysis, told=False)
+            self._keep(job, report, embedding, told=False)
 
     def _picture(self, job: Job) -> Incoming | None:
         """What was sent; None where that has been dealt with. That the store does not answer is no fault of the picture's."""
@@ -88,12 +99,16 @@ class Answering:
             self.store.queue.return_unused(job, RETRY_S)
         return None
 
-    def _keep(self, job: Job, analysis: Analysis, told: bool) -> Report | None:
+    def _analysed(self, engine: Engine, picture: Incoming) -> tuple[Report, Embedding | None]:
+        found = engine.analyser.analyse(picture.data, picture.source, picture.declared)  # type: ignore[arg-type]
+        return self.finish(found.report, picture.data), found.embedding
+
+    def _keep(self, job: Job, report: Report, embedding: Embedding | None, told: bool) -> Report | None:
         """The report under the id of the job; None where another was faster."""
-        report = analysis.report.model_copy(update={"id": job.id, "created": stamp(job.created)})
+        report = report.model_copy(update={"id": job.id, "created": stamp(job.created)})
         events = [] if told or not self.tells else [answered_event(report)]
         try:
-            self.store.answer(job, report, analysis.embedding, events)
+            self.store.answer(job, report, embedding, events)
         except LeaseLost:
             self.metrics.jobs.labels("lost").inc()
             return None

@@ -16,7 +16,7 @@ from pellucid.base.errors import AnalysisTooSlow, Busy, PellucidError, Starting,
 from pellucid.base.pixels import check
 from pellucid.base.settings import Settings
 from pellucid.records.report import Report
-from pellucid.serve.answering import Answering
+from pellucid.serve.answering import Answering, Finish
 from pellucid.serve.body import OpenBytes, Upload
 from pellucid.serve.engine import Engine
 from pellucid.serve.fetch import Fetcher
@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 class Service:
     """Made by `app.py`, found by routes through `Held`."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics, finish: Finish = lambda report, _: report) -> None:
+        """`finish` has the last word on a report before it is kept: whether a ruling holds for the picture."""
         self.settings = settings
         self.store = store
         self.search = Search(store.database)
@@ -48,7 +49,9 @@ class Service:
         self.hashes = StoredHashes(store)
         self.fetcher = Fetcher(settings)
         self.work = Work(settings.threads, settings.queue_limit, settings.analysis_timeout_s, metrics)
-        self.answering = Answering(store, metrics, settings.limits, settings.job_attempts, settings.webhook_url is not None)
+        self.answering = Answering(
+            store, metrics, settings.limits, settings.job_attempts, settings.webhook_url is not None, finish
+        )
         self.failure: str | None = None
         self.changed = asyncio.Event()
         self._engine: Engine | None = None

@@ -76,6 +76,13 @@ def set_answered(connection: Connection, report: Report, embedding: NDArray[np.f
     add_answered(connection, report, embedding)
 
 
+def set_report(connection: Connection, report: Report) -> None:
+    """Another report in place of the one that was given; the embedding stays."""
+    columns = answer_columns(report, None)
+    del columns["embedding"]
+    connection.execute(update(analyses).where(analyses.c.id == report.id, analyses.c.state == "answered").values(columns))
+
+
 def set_failed(connection: Connection, analysis_id: str, problem: Problem) -> None:
     """Raises `NotFound` where it is not waiting for an answer."""
     _settle(connection, analysis_id, {"state": "failed", "problem": {"code": problem.code, "detail": problem.detail}})
@@ -89,6 +96,7 @@ def answer_columns(report: Report, embedding: NDArray[np.float32] | None) -> dic
         "decision": report.moderation and report.moderation.decision,
         "probability": report.inference and report.inference.probability,
         "bundle": report.model.bundle,
+        "inherits": report.ruling.analysis if report.ruling and report.ruling.how == "inherited" else None,
         "report": report.model_dump(mode="json"),
         "embedding": None if embedding is None else embedding.astype("<f2").tobytes(),
     }

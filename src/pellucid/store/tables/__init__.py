@@ -9,21 +9,26 @@ from pellucid.store.tables.hashes import hashes
 from pellucid.store.tables.idempotency import idempotency
 from pellucid.store.tables.jobs import jobs
 from pellucid.store.tables.metadata import METADATA
+from pellucid.store.tables.recourse import appeals, flags, ruled, rulings
 from pellucid.store.tables.search import search_entries, search_tags
 
 __all__ = [
     "METADATA",
     "analyses",
     "api_keys",
+    "appeals",
     "audit",
     "audit_head",
     "bank_entries",
     "bank_matches",
     "banks",
     "deliveries",
+    "flags",
     "hashes",
     "idempotency",
     "jobs",
+    "ruled",
+    "rulings",
     "search_entries",
     "search_tags",
 ]

@@ -27,8 +27,10 @@ analyses = Table(
     Column("embedding", LargeBinary),
     Column("problem", Json),  # of a failed one: code and detail
     Column("deleted_why", String(200)),
+    Column("inherits", Id),  # the analysis whose ruling holds for this one too
     Index("analyses_by_verdict", "verdict", "id"),
     Index("analyses_by_decision", "decision", "id"),
     Index("analyses_by_created", "created"),
     Index("analyses_by_picture", "sha256", "id"),
+    Index("analyses_by_inherits", "inherits"),
 )

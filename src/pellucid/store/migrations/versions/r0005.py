@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 ID = sa.String(26).with_variant(sa.String(26, collation="C"), "postgresql")
 PLACE = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -1,0 +1,118 @@
+"""`POST /v1/policies/dry-run`: which stored decisions a policy would change, before anyone enables it. Nothing is changed.
+
+What people, hash banks and describers decided is not the policy's to change and is counted apart, as is what cannot be known from
+the scores that were kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pellucid.analyse.dry_run import is_of_policy, would_decide
+from pellucid.analyse.policy import Policy, parse_policy
+from pellucid.base.errors import BadPolicy, ConfigError
+from pellucid.feedback.desk import Desk, Held
+from pellucid.records.report import Decision, Report
+from pellucid.store.store import Filters
+
+router = APIRouter(prefix="/v1/policies", tags=["recourse"])
+FILE = "policy.toml"
+PAGE = 200
+EXAMPLES = 20
+
+Toml = Annotated[str, StringConstraints(min_length=1, max_length=200_000)]
+
+
+class DryRunWish(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    policy: Toml = Field(description="The moderation policy, as the text of its TOML file")
+    since: datetime | None = Field(None, description="Only reports made at or after this moment (RFC 3339)")
+    until: datetime | None = Field(None, description="Only reports made before this moment (RFC 3339)")
+    reports: int = Field(2000, ge=1, le=20_000, description="Most stored reports to look at in this call, newest first")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the call before")
+
+
+class Change(BaseModel):
+    """How many decisions go `from` one to another; a few of them by id."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    was: Decision = Field(alias="from")
+    to: Decision
+    count: int
+    examples: list[str]
+
+
+class DryRun(BaseModel):
+    """Counts are of this call: add those of all pages up. `in_force` is the policy of today."""
+
+    policy: str
+    in_force: str
+    looked_at: int
+    unchanged: int
+    changes: list[Change]
+    undecided: int = Field(description="Cannot be known: the policy asks for scores that these reports do not keep")
+    not_by_policy: int = Field(description="Decided by a moderator, a hash bank or a describer, or not at all")
+    by_version: dict[str, int] = Field(description="Reports looked at, by the policy version that decided them")
+    next: str | None = Field(description="Send it as `cursor` to go on; null when every stored report was looked at")
+
+
+@router.post("/dry-run", summary="Which stored decisions a policy would change")
+async def dry_run(desk: Held, wish: DryRunWish) -> DryRun:
+    """A mistake in the policy is answered with its line (`bad-policy`)."""
+    return await desk.ask(lambda: _run(desk, wish))
+
+
+def _run(desk: Desk, wish: DryRunWish) -> DryRun:
+    try:
+        policy = parse_policy(wish.policy, FILE)
+    except ConfigError as error:
+        raise BadPolicy(error.detail) from error
+    tally = _Tally(policy, desk.policy)
+    left, cursor = wish.reports, wish.cursor
+    while True:
+        page = desk.store.list(Filters(since=wish.since, until=wish.until), cursor, min(PAGE, left))
+        for report in page.reports:
+            tally.add(report)
+        left, cursor = left - len(page.reports), page.cursor
+        if cursor is None or left == 0:
+            return tally.shown(cursor)
+
+
+class _Tally:
+    def __init__(self, policy: Policy, in_force: Policy) -> None:
+        self._policy, self._in_force = policy, in_force
+        self._counts: Counter[str] = Counter()
+        self._versions: Counter[str] = Counter()
+        self._changes: dict[tuple[Decision, Decision], list[str]] = {}
+
+    def add(self, report: Report) -> None:
+        self._counts["looked_at"] += 1
+        if report.moderation is None or not is_of_policy(report):
+            self._counts["not_by_policy"] += 1
+            return
+        self._versions[report.moderation.policy] += 1
+        was, to = report.moderation.decision, would_decide(self._policy, report, self._in_force)
+        if to is None:
+            self._counts["undecided"] += 1
+        elif to == was:
+            self._counts["unchanged"] += 1
+        else:
+            self._changes.setdefault((was, to), []).append(report.id)
+
+    def shown(self, cursor: str | None) -> DryRun:
+        changes = [
+            Change(was=was, to=to, count=len(ids), examples=ids[:EXAMPLES]) for (was, to), ids in sorted(self._changes.items())
+        ]
+        counts = {name: self._counts[name] for name in ("looked_at", "unchanged", "undecided", "not_by_policy")}
+        return DryRun(
+            policy=self._policy.label, in_force=self._in_force.label, changes=changes,
+            by_version=dict(self._versions), next=cursor,
+            **counts,
+        )  # fmt: skip

@@ -1,0 +1,96 @@
+"""What waits for a moderator, in the order in which he should see it.
+
+| why        | what                                                            | within it                              |
+|------------|-----------------------------------------------------------------|----------------------------------------|
+| `appealed` | an appeal is open                                               | the longest waiting first              |
+| `second`   | a ruling waits for another moderator                            | the longest waiting first              |
+| `flagged`  | a flag is open                                                  | the longest waiting first              |
+| `doubtful` | unsure, or decided `review`, and nobody has ruled on it         | the most uncertain first               |
+
+A picture stands once, where it comes first. A page goes on where the one before ended: at a place in a line, not at a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, literal, or_, select
+
+from pellucid.records.report import Report
+from pellucid.store.tables import analyses, appeals, flags, rulings
+
+Why = Literal["appealed", "second", "flagged", "doubtful"]
+LINES: tuple[Why, ...] = get_args(Why)
+# Pictures whose pixels could not be judged are as uncertain as can be.
+UNKNOWN = 0.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """The last one seen: its line, how certain it was (of the doubtful only), and its id (of the waiting: the first waiting)."""
+
+    why: Why
+    certainty: float
+    id: str
+
+
+@dataclass(frozen=True)
+class Case:
+    place: Place
+    report: Report
+
+
+def waiting(connection: Connection, after: Place | None, limit: int) -> list[Case]:
+    """At most `limit` cases behind `after`."""
+    found: list[Case] = []
+    for why in LINES[LINES.index(after.why) if after else 0 :]:
+        behind = after if after and after.why == why else None
+        left = limit - len(found)
+        if left:
+            found += _of_line(connection, why, behind, left)
+    return found
+
+
+def count_waiting(connection: Connection) -> dict[Why, int]:
+    return {why: int(connection.execute(select(func.count()).select_from(_line(why).subquery())).scalar_one()) for why in LINES}
+
+
+def _of_line(connection: Connection, why: Why, behind: Place | None, limit: int) -> Iterator[Case]:
+    line = _line(why).subquery()
+    wanted = select(line).order_by(line.c.certainty, line.c.first).limit(limit)
+    if behind:
+        later = and_(line.c.certainty == behind.certainty, line.c.first > behind.id)
+        wanted = wanted.where(or_(line.c.certainty > behind.certainty, later))
+    for row in connection.execute(wanted):
+        yield Case(Place(why, row.certainty, row.first), Report.model_validate(row.report))
+
+
+def _line(why: Why) -> Select[Any]:
+    """(certainty, first, report) of everyone in the line."""
+    if why == "appealed":
+        return _waiting_in(appeals, "open")
+    if why == "second":
+        return _waiting_in(rulings, "waiting").where(~_has(appeals, "open"))
+    if why == "flagged":
+        return _waiting_in(flags, "open").where(~_has(appeals, "open"), ~_has(rulings, "waiting"))
+    certainty = func.coalesce(func.round(func.abs(analyses.c.probability - UNKNOWN) * 10_000), 0.0).label("certainty")
+    doubtful = or_(analyses.c.verdict == "unsure", analyses.c.decision == "review")
+    elsewhere = (_has(appeals, "open"), _has(flags, "open"), _has(rulings, "waiting"), _has(rulings, "in_force"))
+    return select(certainty, analyses.c.id.label("first"), analyses.c.report).where(
+        analyses.c.state == "answered", doubtful, *(~each for each in elsewhere)
+    )
+
+
+def _waiting_in(table: Table, state: str) -> Select[Any]:
+    longest = (
+        select(table.c.analysis, func.min(table.c.id).label("first")).where(table.c.state == state).group_by(table.c.analysis)
+    ).subquery()
+    same = longest.c.analysis == analyses.c.id
+    columns = (literal(0.0).label("certainty"), longest.c.first, analyses.c.report)
+    return select(*columns).join_from(longest, analyses, same).where(analyses.c.state == "answered")
+
+
+def _has(table: Table, state: str) -> ColumnElement[bool]:
+    return exists().where(table.c.analysis == analyses.c.id, table.c.state == state)
