@@ -15,22 +15,10 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
-from pellucid.base.errors import (
-    AnalysisFailed,
-    AppealOpen,
-    BadPolicy,
-    BadRequest,
-    ConfigError,
-    Deleted,
-    InvalidParameter,
-    NotAnswered,
-    NotFound,
-    NothingRestricted,
-    SigningFailed,
-)
+from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
 from pellucid.feedback import policies, queue, routes, statements, transparency
-from pellucid.feedback.desk import Desk
+from pellucid.feedback.desk import ERRORS, Desk
 from pellucid.records.actor import Scope
 from pellucid.records.recourse import load_recourse
 from pellucid.records.retention import load_retention
@@ -54,11 +42,6 @@ if TYPE_CHECKING:
     from pellucid.analyse.policy import Policy
 
 SETUP_LETTERS = 16
-
-RECOURSE_ERRORS = (
-    NotFound, Deleted, NothingRestricted, NotAnswered, AnalysisFailed, AppealOpen, BadRequest, InvalidParameter,
-    BadPolicy,
-)  # fmt: skip
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
@@ -94,7 +77,7 @@ def _add_recourse(app: FastAPI) -> None:
     }
     for scope, routers in scopes.items():
         for router in routers:
-            app.include_router(router, dependencies=[require(scope)], responses=documented(*RECOURSE_ERRORS))
+            app.include_router(router, dependencies=[require(scope)], responses=documented(*ERRORS))
 
 
 def open_desk(settings: Settings, store: Store) -> Desk:

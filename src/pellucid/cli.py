@@ -18,9 +18,9 @@ from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
 from pellucid.base.tables import show, table
 from pellucid.cli_banks import add_commands as add_bank_commands
+from pellucid.cli_bundle import add_commands as add_bundle_commands
 from pellucid.cli_keys import add_commands as add_key_commands
 from pellucid.cli_parts import (
-    BundleArgument,
     BundleOption,
     On,
     Out,
@@ -42,8 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-bundle_app = typer.Typer(no_args_is_help=True, help="Look at and check bundles, the model artefacts that are served.")
-app.add_typer(bundle_app, name="bundle")
+add_bundle_commands(app)
 
 SOME_NOT_ANSWERED = 3
 MANY = 2
@@ -205,35 +204,6 @@ add_webhook_commands(app)
 add_key_commands(app)
 add_bank_commands(app)
 add_recourse_commands(app)
-
-
-@bundle_app.command("verify")
-def verify_bundle(folder: BundleArgument = None) -> None:
-    """Check hashes, schema, licences and sizes. Exit status 1 if anything is wrong."""
-    from pellucid.base.settings import shipped
-    from pellucid.records.bundle import read_bundle, verify
-
-    folder = folder or shipped("bundle")
-    faults = verify(folder)
-    if not faults:
-        bundle = read_bundle(folder)
-        typer.echo(f"{bundle.label}: {len(bundle.files)} files, nothing wrong")
-        return
-    show(table(f"{folder}: {len(faults)} faults", ("file", "problem"), [(fault.file, fault.problem) for fault in faults]))
-    raise typer.Exit(1)
-
-
-@bundle_app.command("show")
-def show_bundle(folder: BundleArgument = None) -> None:
-    """What is in a bundle: files, sizes, licences, and what each part may be used for."""
-    from pellucid.base.settings import shipped
-    from pellucid.records.bundle import read_bundle
-
-    bundle = read_bundle(folder or shipped("bundle"))
-    typer.echo(f"{bundle.label} of {bundle.created}, use: {bundle.use}")
-    show(table("parts", ("part", "use"), sorted(bundle.parts.items())))
-    rows = [(name, f"{file.bytes:,}", file.licence, file.source) for name, file in sorted(bundle.files.items())]
-    show(table("files", ("file", "bytes", "licence", "source"), rows))
 
 
 def _run_stage(stage: str, recipe: str, roots: list[str] | None, out: Path, module: str = "run", **options: Any) -> None:

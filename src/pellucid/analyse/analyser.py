@@ -11,10 +11,9 @@ Everything after the encoder runs picture by picture, so an answer does not depe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -23,6 +22,7 @@ from PIL import Image
 
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
+from pellucid.analyse.analyser_settings import AnalyserSettings as AnalyserSettings
 from pellucid.analyse.analysis import Analysis as Analysis
 from pellucid.analyse.claims import NOT_CHECKED, read_claims
 from pellucid.analyse.credentials import Credentials
@@ -31,10 +31,11 @@ from pellucid.analyse.facts import image_facts, plain_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
+from pellucid.analyse.seen import Asked, Seen
 from pellucid.analyse.tags import choose_tags, merged_scores
 from pellucid.base.ids import new_id
 from pellucid.base.moments import stamp
-from pellucid.base.pixels import Limits, Picture, claimed_pixels, decode
+from pellucid.base.pixels import Picture, claimed_pixels, decode
 from pellucid.base.room import Room
 from pellucid.records.report import (
     Caption,
@@ -57,52 +58,6 @@ Floats = NDArray[np.float32]
 TagAnswer = tuple[list[Tag], dict[str, float]]
 READERS = 2
 NO_PART = "this bundle has no such part"
-
-# Generous beside what a part takes (docs/adr/0005-batching.md): they are there for the day on which something hangs.
-TIME_LIMITS_S: Mapping[str, float] = {
-    "facts": 5, "credentials": 5, "marks": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5,
-    "safety": 10, "moderation": 5,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class AnalyserSettings:
-    """How much at a time, never what is answered. `streams` batches run at a time; `workers` threads run the other parts.
-
-    `max_open_pixels` are those of all pictures that are decoded, or held decoded, at one time.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    max_open_pixels: int = 128_000_000
-    captions: bool = True
-    channel: str = "production"
-    max_batch: int = 8
-    batch_wait_ms: float = 2.0
-    streams: int = 2
-    workers: int = 4
-    time_limits_s: Mapping[str, float] = field(default_factory=lambda: TIME_LIMITS_S)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """The whole picture squashed, and the views that are with the encoder."""
-
-    whole: Image.Image
-    detect: Started[Tensors]
-    caption: Started[Tensors] | None
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What the encoder says of the detection view and, if captions are on, of the whole picture; and the domains that follow."""
-
-    detect: Tensors
-    whole: Tensors | None
-    domains: dict[str, float]
-
-    @property
-    def domain(self) -> str:
-        return max(self.domains, key=self.domains.__getitem__)
 
 
 class Analyser:
@@ -193,20 +148,20 @@ class Analyser:
             return None
         return parts.start("credentials", lambda: credentials.read(data, picture_format), self._readers)
 
-    def _ask_encoder(self, parts: Parts, picture: Picture) -> _Asked:
+    def _ask_encoder(self, parts: Parts, picture: Picture) -> Asked:
         views = self.bundle.head.views
         centre, whole = parts.here("views", lambda: (detection_view(picture.image, views), caption_view(picture.image, views)))
         first = self._encoder.submit(to_tensor(centre, views))
         second = self._encoder.submit(to_tensor(whole, views)) if self._captions else None
         since_s = time.perf_counter()
-        return _Asked(whole, Started("encode", first, since_s), Started("encode_whole", second, since_s) if second else None)
+        return Asked(whole, Started("encode", first, since_s), Started("encode_whole", second, since_s) if second else None)
 
-    def _seen(self, parts: Parts, asked: _Asked) -> _Seen | None:
+    def _seen(self, parts: Parts, asked: Asked) -> Seen | None:
         detect, whole = parts.finish(asked.detect), parts.finish(asked.caption)
-        return _Seen(detect, whole, self._domains(detect)) if detect else None
+        return Seen(detect, whole, self._domains(detect)) if detect else None
 
     def _start_heads(
-        self, parts: Parts, picture: Picture, seen: _Seen | None
+        self, parts: Parts, picture: Picture, seen: Seen | None
     ) -> tuple[Started[Inference] | None, Started[Caption] | None, Started[TagAnswer] | None]:
         if seen is None:
             for name in ("inference", "caption", "tags"):
@@ -225,7 +180,7 @@ class Analyser:
         (row,) = self.bundle.domain(detect["embedding"][None])
         return dict(zip(self.bundle.domains, row.tolist(), strict=True))
 
-    def _infer(self, picture: Picture, seen: _Seen) -> Inference:
+    def _infer(self, picture: Picture, seen: Seen) -> Inference:
         """Whole or not at all: an answer near the threshold without its re-encodings would be another answer."""
         calibration, thresholds = self.bundle.calibration, self.bundle.thresholds
         name = f"{seen.domain}/{self.bundle.domain_set.quality.of(picture.width, picture.height)}"
@@ -247,7 +202,7 @@ class Analyser:
         """Judged alone: the sum of floats in a batch could differ in the last bit."""
         return float(self.bundle.detect({name: array[None] for name, array in tensors.items()})[0])
 
-    def _caption(self, seen: _Seen) -> Caption | Missing:
+    def _caption(self, seen: Seen) -> Caption | Missing:
         captioner = self.bundle.heads.caption
         if captioner is None:
             return Missing(part="caption", reason=NO_PART)
@@ -259,7 +214,7 @@ class Analyser:
             return missing
         return captions.shown(captioner.describe(seen.whole["patches"], seen.whole["embedding"]), captioner.score_floor)
 
-    def _tags(self, seen: _Seen) -> TagAnswer | Missing:
+    def _tags(self, seen: Seen) -> TagAnswer | Missing:
         """From the whole picture where it was looked at, as the tags were trained; else from its centre."""
         if self.bundle.tag_set is None:
             return Missing(part="tags", reason=NO_PART)

@@ -12,6 +12,17 @@ from fastapi import Depends, Path, Request
 from sqlalchemy import Connection
 
 from pellucid.analyse.policy import Policy
+from pellucid.base.errors import (
+    AnalysisFailed,
+    AppealOpen,
+    BadPolicy,
+    BadRequest,
+    Deleted,
+    InvalidParameter,
+    NotAnswered,
+    NotFound,
+    NothingRestricted,
+)
 from pellucid.base.ids import PATTERN
 from pellucid.feedback.known import KnownRulings
 from pellucid.records.label import Wish
@@ -20,6 +31,10 @@ from pellucid.records.report import Report
 from pellucid.store.store import Store
 
 T = TypeVar("T")
+# What the routes of recourse may answer beside their own.
+ERRORS = (
+    NotFound, Deleted, NothingRestricted, NotAnswered, AnalysisFailed, AppealOpen, BadRequest, InvalidParameter, BadPolicy,
+)  # fmt: skip
 
 
 @dataclass
