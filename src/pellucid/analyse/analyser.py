@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
@@ -52,7 +51,7 @@ from pellucid.runtime.batcher import Batcher, Observe
 from pellucid.runtime.bundle import LoadedBundle
 from pellucid.runtime.reencode import RE_ENCODINGS
 from pellucid.runtime.session import Tensors
-from pellucid.runtime.views import caption_view, detection_view, to_tensor
+from pellucid.runtime.views import caption_view, detection_view, raw_tensor, to_tensor
 
 Floats = NDArray[np.float32]
 TagAnswer = tuple[list[Tag], dict[str, float]]
@@ -106,7 +105,7 @@ class Analyser:
         claims = parts.here("claims", lambda: read_claims(data, picture.format))
         records = self._start_records(parts, data, picture.format, claims)
         marks = parts.start("marks", lambda: marks_in(picture))
-        safety = parts.start("safety", lambda: self.bundle.safety(_raw(asked.whole))) if self.bundle.heads.safety else None
+        safety = parts.start("safety", lambda: self.bundle.safety(raw_tensor(asked.whole))) if self.bundle.heads.safety else None
         seen = self._seen(parts, asked)
         inference, caption, tags = self._start_heads(parts, picture, seen)
         chosen, scores = parts.finish(tags) or ([], {})
@@ -229,8 +228,3 @@ class Analyser:
         if safety is None and found.decision == "allow":
             return Missing(part="moderation", reason="there are no scores of a safety model, and nothing is allowed without them")
         return found
-
-
-def _raw(image: Image.Image) -> Floats:
-    """RGB picture → [3, H, W] of 0 to 255, as the safety model takes it."""
-    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1)

@@ -80,3 +80,8 @@ def _fit(image: Image.Image, side_px: int) -> Image.Image:
     if image.size == (side_px, side_px):
         return image
     return image.resize((side_px, side_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def raw_tensor(image: Image.Image) -> NDArray[np.float32]:
+    """RGB picture → [3, H, W] of 0 to 255, as the safety model takes it."""
+    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1)

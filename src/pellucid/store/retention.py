@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, not_, or_, select
 
 from pellucid.records.retention import Retention, RetentionRule
 from pellucid.store.leases import now
-from pellucid.store.tables import analyses
+from pellucid.store.tables import analyses, appeals
 
 SETTLED = ("answered", "failed")
+# What an open appeal is about stays until it is ruled on.
+_APPEALED = exists().where(appeals.c.analysis == analyses.c.id, appeals.c.state == "open")
 
 
 def overdue(connection: Connection, policy: Retention, limit: int) -> list[tuple[str, str]]:
@@ -20,7 +22,7 @@ def overdue(connection: Connection, policy: Retention, limit: int) -> list[tuple
     found: list[tuple[str, str]] = []
     for rule, fits in _rules(policy):
         before = now() - timedelta(days=rule.days)
-        over = select(analyses.c.id).where(fits, analyses.c.created < before, analyses.c.state.in_(SETTLED))
+        over = select(analyses.c.id).where(fits, analyses.c.created < before, analyses.c.state.in_(SETTLED), not_(_APPEALED))
         rows = connection.execute(over.order_by(analyses.c.created).limit(limit - len(found))).scalars()
         found += [(analysis_id, f"{policy.label}: {rule.name}") for analysis_id in rows]
     return found
