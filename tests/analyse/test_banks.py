@@ -118,8 +118,8 @@ def test_the_strictest_bank_stands_first_and_decides() -> None:
 def test_a_match_never_makes_a_decision_milder(own: str, action: str, expected: str) -> None:
     banks = banks_of((bank(action), scene()))
     report = report_of(decode(png()))
-    policys = Moderation.model_validate({"decision": own, "rule": "r", "reason": "r", "policy": "p@1", "scores": {"nsfw": 0.5}})
-    after = with_matches(report.model_copy(update={"moderation": policys}), banks.matches(*pdq_orientations(scene())), banks)
+    by_policy = Moderation.model_validate({"decision": own, "rule": "r", "reason": "r", "policy": "p@1", "scores": {"nsfw": 0.5}})
+    after = with_matches(report.model_copy(update={"moderation": by_policy}), banks.matches(*pdq_orientations(scene())), banks)
     assert after.moderation is not None
     assert after.moderation.decision == expected
     assert after.moderation.scores == {"nsfw": 0.5}
