@@ -76,7 +76,7 @@ bundle: RUN_TRAIN := detector-smoke captioner-smoke tags-smoke
 bundle: RUN_EXPORT := bundle-smoke
 bundle: RUN_EVALUATE := evaluation-smoke
 else
-bundle: BUNDLE := embedded-1
+bundle: BUNDLE := embedded-2
 bundle: RUN_ENCODER := encoder
 bundle: RUN_INGEST := detection-data caption-data
 bundle: RUN_TRAIN := detector captioner tags
@@ -93,9 +93,9 @@ bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles (n
 	$(BIN)/pellucid bundle verify $(OUT)/bundles/$(BUNDLE)
 	$(BIN)/pellucid evaluate $(RECIPES)/$(RUN_EVALUATE).toml $(ROOTS) --out $(OUT)
 
-ship: ## put OUT/bundles/embedded-1 into the package
+ship: ## put OUT/bundles/embedded-2 into the package
 	rm -rf src/pellucid/defaults/bundle
-	cp -R $(OUT)/bundles/embedded-1 src/pellucid/defaults/bundle
+	cp -R $(OUT)/bundles/embedded-2 src/pellucid/defaults/bundle
 
 wheel: $(VENV)/plain.stamp ## build dist/pellucid-*.whl, the default bundle inside
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
