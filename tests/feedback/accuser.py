@@ -31,7 +31,7 @@ class Accuser:
     probability: float = 0.9
     decision: str = "allow"
 
-    def analyse(self, data: bytes, source: str | None = None, declared: str | None = None) -> Accusation:
+    def analyse(self, data: bytes, source: str | None = None, declared: str | None = None, decoded: object = None) -> Accusation:
         budget = Budget(accused_per_10000=60, upper=95, measured_on=1000, slice="photo/web")
         judged = Inference(probability=self.probability, slice="photo/web", threshold=0.5, budget=budget)
         evidence = declaration(declared)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ class Failing(FakeAnalyser):
 
     times = 10**6
 
-    def analyse(self, data: bytes, source: str | None = None, declared: str | None = None) -> FakeAnalysis:
+    def analyse(self, data: bytes, source: str | None = None, declared: str | None = None, decoded: Any = None) -> FakeAnalysis:
         if (source or "").startswith("bad") and self.begun.count(source) < self.times:
             self.begun.append(source)
             raise RuntimeError("the model fell over")

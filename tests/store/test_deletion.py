@@ -14,15 +14,17 @@ from sqlalchemy import func, select
 from pellucid.base.errors import ConfigError, Deleted, NotFound
 from pellucid.base.ids import new_id
 from pellucid.records.event import Event
+from pellucid.records.label import AppealWish
 from pellucid.records.report import Moderation
 from pellucid.records.retention import load_retention
 from pellucid.store.analyses import Problem
 from pellucid.store.database import writing
 from pellucid.store.deliveries import add_event
 from pellucid.store.leases import now
+from pellucid.store.recourse import add_appeal
 from pellucid.store.store import Filters, Incoming, Store
 from pellucid.store.sweep import erase_orphans, erase_overdue
-from pellucid.store.tables import analyses, deliveries
+from pellucid.store.tables import analyses, appeals, deliveries
 from tests.store.made import START, report, save
 
 POLICY = """
@@ -152,6 +154,18 @@ def test_what_failed_may_go_sooner_and_what_waits_never_goes(store: Store, tmp_p
     assert erase_overdue(store, policy, 100) == 1
     assert store.standing(failed.id).state == "deleted"
     assert store.standing(waiting.id).state == "accepted"
+
+
+def test_what_an_open_appeal_is_about_stays(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "retention.toml").write_text(POLICY)
+    policy = load_retention(tmp_path / "retention.toml")
+    (appealed,) = save(store, aged(31, label="generated"))
+    with writing(store.database) as connection:
+        add_appeal(connection, appealed, AppealWish(reason="I drew it"), "generated", "sam", now())
+    assert erase_overdue(store, policy, 100) == 0
+    with writing(store.database) as connection:
+        connection.execute(appeals.update().values(state="closed"))
+    assert erase_overdue(store, policy, 100) == 1
 
 
 def test_at_most_as_many_go_at_once_as_allowed(store: Store, tmp_path: Path) -> None:

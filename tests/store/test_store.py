@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pellucid.base.errors import InvalidParameter, NotFound
 from pellucid.base.ids import new_id
-from pellucid.store.store import Filters, Store
+from pellucid.store.store import Filters, Incoming, Store
 from tests.store.made import START, report, save
 
 
@@ -54,7 +54,7 @@ def test_keeps_no_report_twice(store: Store) -> None:
 def test_keeps_the_picture_before_the_row(store: Store, tmp_path: Path) -> None:
     (tmp_path / "objects").write_text("no folder")
     with pytest.raises(OSError, match="objects"):
-        store.accept(b"picture")
+        store.accept(Incoming(b"picture"))
     assert store.queue.waiting("analyse") == 0
 
 
