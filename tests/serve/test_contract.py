@@ -28,7 +28,7 @@ from tests.serve.fake import FakeAnalyser
 
 EXAMPLES = json.loads((files("pellucid.serve") / "examples.json").read_text())
 # Bytes that fit the schema may still be no picture, ids that fit the pattern may name nothing, addresses are not fetched (403).
-ALLOWED = (200, 201, 202, 204, 400, 403, 404, 408, 409, 410, 413, 415, 422, 503)
+ALLOWED = (200, 201, 202, 204, 400, 403, 404, 408, 409, 410, 413, 415, 422, 451, 503)
 
 
 # Reading the document starts the service, so it gets a folder of its own: tests run in several processes.

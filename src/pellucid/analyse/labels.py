@@ -72,7 +72,7 @@ def _found(original: Sequence[Claim]) -> dict[str, str]:
         if is_aigc(claim.detail):
             try:
                 found = json.loads(claim.detail.replace('\\"', '"'))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(found, dict):
                 return {key: str(found[key])[:MOST_FIELD] for key in AIGC_FIELDS if isinstance(found.get(key), str | int)}

@@ -78,7 +78,7 @@ def _desk(request: Request) -> Desk:
 
 def _actor(request: Request) -> str:
     """The name that the key's check has left; `app.py` puts that check before every route."""
-    return str(getattr(request.state, "actor", "local"))
+    return str(request.state.actor)
 
 
 Held = Annotated[Desk, Depends(_desk)]

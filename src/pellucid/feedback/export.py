@@ -52,6 +52,8 @@ def export_rulings(store: Store, folder: Path, period: Period | None = None) -> 
 
 
 def _picture(store: Store, folder: Path, report: Report) -> str | None:
+    if report.withheld:
+        return None
     path = f"pictures/{report.id}.{SUFFIXES.get(report.image.format, 'bin')}"
     if not (folder / path).exists():
         try:

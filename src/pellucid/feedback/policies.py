@@ -16,11 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pellucid.analyse.dry_run import is_of_policy, would_decide
 from pellucid.analyse.policy import Policy, parse_policy
 from pellucid.base.errors import BadPolicy, ConfigError
+from pellucid.base.small_body import SmallBody
 from pellucid.feedback.desk import Desk, Held
 from pellucid.records.report import Decision, Report
 from pellucid.store.store import Filters
 
-router = APIRouter(prefix="/v1/policies", tags=["recourse"])
+
+class PolicyBody(SmallBody):
+    """As long as a policy may be, each of its characters escaped."""
+
+    max_bytes = 6 * 200_000 + 1024
+
+
+router = APIRouter(prefix="/v1/policies", tags=["recourse"], route_class=PolicyBody)
 FILE = "policy.toml"
 PAGE = 200
 EXAMPLES = 20

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from pellucid.base.small_body import SmallBody
 from pellucid.feedback.desk import AnalysisId, Asker, Desk, Held, on_behalf
 from pellucid.feedback.ruling import rule
 from pellucid.records.audit import Change
@@ -18,10 +19,10 @@ from pellucid.store.audit import record
 from pellucid.store.database import writing
 from pellucid.store.recourse import add_appeal, add_flag, appeals_on, flags_on, hold, rulings_on
 
-flagging = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"])
-appealing = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"])
-ruling = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"])
-reading = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"])
+flagging = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
+appealing = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
+ruling = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
+reading = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
 
 
 class Flags(BaseModel):

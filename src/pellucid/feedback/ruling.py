@@ -17,7 +17,7 @@ from pellucid.analyse import ruled
 from pellucid.analyse.inheritance import hashes_of
 from pellucid.analyse.quorum import count, needed
 from pellucid.analyse.verdict import decide
-from pellucid.base.errors import InputError, NotFound
+from pellucid.base.errors import InputError, NotFound, PictureWithheld
 from pellucid.base.ids import new_id
 from pellucid.base.pixels import decode
 from pellucid.feedback.desk import Desk, on_behalf
@@ -81,8 +81,8 @@ def _drafted(desk: Desk, report: Report, before: Sequence[Ruling], wish: RulingW
 
 
 def _hashes(desk: Desk, analysis_id: str) -> tuple[str, ...]:
-    """By which the picture is found again; none where it is not kept any more."""
+    """By which the picture is found again; none where it is not kept any more, or shown to nobody."""
     try:
         return hashes_of(decode(desk.store.picture(analysis_id)).image, desk.recourse.inheritance)
-    except (NotFound, InputError):
+    except (NotFound, PictureWithheld, InputError):
         return ()

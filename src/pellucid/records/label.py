@@ -20,7 +20,7 @@ Label = Literal["ai", "real"]
 Openness = Literal["open", "closed"]
 RulingState = Literal["waiting", "in_force", "agreed", "outvoted", "withdrawn", "corrected"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
-Who = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}$")]
+Who = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,62}$")]
 
 LABELS: dict[str, Label] = {"generated": "ai", "edited": "ai", "no_ai_found": "real", "captured": "real"}
 

@@ -13,6 +13,7 @@ from pellucid.base.errors import (
     AnalysisTooSlow,
     Busy,
     Deleted,
+    Forbidden,
     InvalidParameter,
     NotAnswered,
     NotFound,
@@ -20,6 +21,7 @@ from pellucid.base.errors import (
     Starting,
 )
 from pellucid.base.ids import PATTERN
+from pellucid.records.actor import Actor
 from pellucid.records.derivative import FORMATS, Derivative, Label, Wanted, label_of
 from pellucid.serve.access import require
 from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, MEDIA_TYPES
@@ -49,14 +51,15 @@ class DerivativeQuery(BaseModel):
     analysis: str | None = Field(None, pattern=PATTERN, description="`id` of a report: its picture is taken, and no body")
 
 
-def _body() -> dict[str, Any]:
+def picture_body(required: bool) -> dict[str, Any]:
+    """A picture and nothing else, as a part `file` or raw."""
     form = {
         "type": "object",
         "required": [FILE],
         "additionalProperties": False,
         "properties": {FILE: {"type": "string", "format": "binary", "description": "The picture, with a file name"}},
     }
-    return {"required": False, "content": {"multipart/form-data": {"schema": form}, **dict.fromkeys(MEDIA_TYPES, _PICTURE)}}
+    return {"required": required, "content": {"multipart/form-data": {"schema": form}, **dict.fromkeys(MEDIA_TYPES, _PICTURE)}}
 
 
 def _header(text: str) -> dict[str, Any]:
@@ -67,8 +70,7 @@ def _header(text: str) -> dict[str, Any]:
     "",
     summary="A smaller picture, or one of another format, that keeps its provenance",
     response_class=Response,
-    dependencies=[require("analyse")],
-    openapi_extra={"requestBody": _body()},
+    openapi_extra={"requestBody": picture_body(required=False)},
     responses={
         200: {
             "description": "The picture",
@@ -81,25 +83,30 @@ def _header(text: str) -> dict[str, Any]:
         **documented(
             *BODY_ERRORS,
             *IMAGE_ERRORS,
-            NotFound,
-            Deleted,
-            NotAnswered,
-            AnalysisFailed,
+            *REPORT_ERRORS,
             Starting,
             Busy,
             AnalysisTooSlow,
         ),
     },
 )
-async def derive(service: Held, request: Request, asked: Annotated[DerivativeQuery, Query()]) -> Response:
-    """Send the picture as for an analysis, or name one that was analysed. EXIF, GPS places, comments and everything else beside
-    the pixels are left out; the chain of C2PA manifests is continued and signed with the site's key, if it has one."""
+async def derive(
+    service: Held,
+    request: Request,
+    actor: Annotated[Actor, require("analyse")],
+    asked: Annotated[DerivativeQuery, Query()],
+) -> Response:
+    """Send the picture as for an analysis, or name one that was analysed, which takes the scope `read` as well. EXIF, GPS places,
+    comments and everything else beside the pixels are left out; the chain of C2PA manifests is continued and signed with the
+    site's key, if it has one."""
     wanted = Wanted(asked.size, FORMATS[asked.format] if asked.format else None)
     if asked.analysis is None:
         if asked.label == "verdict":
             raise InvalidParameter("`label` is `verdict`, which needs `analysis`; or say none, edited or generated")
         async with received(request, service.settings, service.open_bytes) as upload:
             made = await _made(service, upload.data, wanted, _stated(asked.label))
+    elif "read" not in actor.scopes:
+        raise Forbidden(f"the key of {actor.name} lacks the scope `read`, which stored pictures take; send the picture itself")
     else:
         report = await service.read(lambda: service.store.get(str(asked.analysis)))
         data = await service.read(lambda: service.known.picture(report.id))
@@ -117,6 +124,7 @@ async def _made(service: Service, data: bytes, wanted: Wanted, label: Label | No
 
     def made() -> Derivative:
         with engine.room(data):
+            service.known.check_sent(data, service.settings.limits)
             return derive(data, wanted, label)
 
     return await service.work.do(made)

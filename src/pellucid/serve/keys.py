@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import BodyTooLarge, InvalidParameter, KeyNotActive, NotFound
 from pellucid.base.ids import PATTERN
+from pellucid.base.small_body import SmallBody
 from pellucid.records.actor import Actor, load_roles
 from pellucid.records.key import Key, KeyWish, Secret
 from pellucid.serve.access import require
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
-from pellucid.serve.small_body import SmallBody
 from pellucid.store.keys import all_keys, create_key, revoke_key, rotate_key
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=SmallBody)

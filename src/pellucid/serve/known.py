@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from pellucid.analyse.analysis import Analysis
 from pellucid.analyse.banks import Banks, Entries, blocks
+from pellucid.analyse.facts import pdq_orientations
 from pellucid.analyse.known import KnowingAnalyser, may_be_remembered
 from pellucid.analyse.pdq_index import PdqIndex, Words, compared, words_of
 from pellucid.base.errors import PictureWithheld
+from pellucid.base.pixels import Limits, decode
 from pellucid.base.settings import Settings
 from pellucid.records.report import Model
 from pellucid.serve.engine import Declared, Engine
@@ -80,6 +82,12 @@ class KnownPictures:
         if report.withheld or (pdq and blocks(banks.matches([pdq], quality))):
             raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
 
+    def check_sent(self, data: bytes, limits: Limits) -> None:
+        """To be asked before anything is made of a picture that is not analysed. Raises `PictureWithheld`, or `ImageError`."""
+        banks = self.banks()
+        if len(banks) and blocks(banks.matches(*pdq_orientations(decode(data, limits).image))):
+            raise PictureWithheld("a hash bank blocks this picture")
+
     def _loaded(self, listed: tuple[Listed, ...]) -> Banks:
         rows = [[(row.number, row.pdq) for row in entries_in(self._store.database, each.list)] for each in listed]
         packed = b"".join(pdq for bank in rows for _, pdq in bank)
@@ -108,9 +116,9 @@ class StoredHashes:
         with self._lock:
             self._read_on()
             _, rows, bits = self._index.near(asked, bound)
+            indexed = zip(self._numbers[rows].tolist(), bits.tolist(), strict=True)
             numbers, words = self._tail_words()
             _, tail_rows, tail_bits = compared(words, asked, bound)
-        indexed = zip(self._numbers[rows].tolist(), bits.tolist(), strict=True)
         return dict(indexed) | dict(zip(numbers[tail_rows].tolist(), tail_bits.tolist(), strict=True))
 
     def _read_on(self) -> None:

@@ -6,14 +6,17 @@ import re
 from datetime import datetime
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pellucid.base.errors import AnalysisTooSlow, Busy, InvalidParameter, NotFound, Starting
+from pellucid.base.errors import AnalysisTooSlow, Busy, InvalidParameter, NotFound, PictureWithheld, Starting
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.access import require
-from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, AnalysisId, upload_body
+from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, AnalysisId
 from pellucid.serve.body import received
+from pellucid.serve.derivatives import picture_body
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
 from pellucid.store.cursors import unwrapped, wrapped
@@ -100,8 +103,8 @@ async def search_by_words(service: Held, asked: Annotated[WordQuery, Query()]) -
     "/search",
     dependencies=[require("read")],
     summary="Search by a picture",
-    openapi_extra={"requestBody": upload_body()},
-    responses=documented(*BODY_ERRORS, *IMAGE_ERRORS, NotFound, Starting, Busy, AnalysisTooSlow),
+    openapi_extra={"requestBody": picture_body(required=True)},
+    responses=documented(*BODY_ERRORS, *IMAGE_ERRORS, NotFound, PictureWithheld, Starting, Busy, AnalysisTooSlow),
 )
 async def search_by_picture(service: Held, request: Request, asked: Annotated[FilterQuery, Query()]) -> SimilarList:
     """The picture is looked at and forgotten: nothing of it is stored. 404 where the loaded models give no embeddings."""
@@ -109,7 +112,12 @@ async def search_by_picture(service: Held, request: Request, asked: Annotated[Fi
     if embed is None:
         raise NotFound("the loaded models give no embeddings to search by")
     async with received(request, service.settings, service.open_bytes) as upload:
-        embedding = await service.work.do(lambda: embed(upload.data))
+
+        def looked_at() -> NDArray[np.float32]:
+            service.known.check_sent(upload.data, service.settings.limits)
+            return embed(upload.data)
+
+        embedding = await service.work.do(looked_at)
     return _similar(await service.read(lambda: service.search.by_embedding(embedding, asked.filters, asked.limit)))
 
 

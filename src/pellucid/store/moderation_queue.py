@@ -76,7 +76,9 @@ def _line(why: Why) -> Select[Any]:
     if why == "flagged":
         return _waiting_in(flags, "open").where(~_has(appeals, "open"), ~_has(rulings, "waiting"))
     certainty = func.coalesce(func.round(func.abs(analyses.c.probability - UNKNOWN) * 10_000), 0.0).label("certainty")
-    doubtful = or_(analyses.c.verdict == "unsure", analyses.c.decision == "review")
+    # What a hash bank blocks has no verdict, and nothing about it waits for a moderator.
+    unsure = and_(analyses.c.verdict == "unsure", func.coalesce(analyses.c.decision, "") != "block")
+    doubtful = or_(unsure, analyses.c.decision == "review")
     elsewhere = (_has(appeals, "open"), _has(flags, "open"), _has(rulings, "waiting"), _has(rulings, "in_force"))
     return select(certainty, analyses.c.id.label("first"), analyses.c.report).where(
         analyses.c.state == "answered", doubtful, *(~each for each in elsewhere)

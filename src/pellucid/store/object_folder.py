@@ -39,7 +39,8 @@ class ObjectFolder:
 
     def delete(self, name: str) -> None:
         (self.path / place_of(name)).unlink(missing_ok=True)
-        shutil.rmtree(self.path / place_beside(name), ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.path / place_beside(name))
 
     def keep_beside(self, name: str, what: str, data: bytes) -> None:
         place = self.path / place_beside(name) / what

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, Column, DateTime, Dialect, Integer, String
 from sqlalchemy.types import TypeDecorator
 
+from pellucid.base.errors import InvalidParameter
+
 # ULIDs sort by time only where letters are compared by their code and not by a language's rules.
 Id = String(26).with_variant(String(26, collation="C"), "postgresql")
 # None is SQL's NULL and not the JSON text `null`.
@@ -28,7 +30,11 @@ class Moment(TypeDecorator[datetime]):
 
 
 def in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """Raises `InvalidParameter` where UTC has no such year."""
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidParameter(f"{moment.isoformat()} is before or after all years that there are in UTC") from error
 
 
 def lease_columns() -> tuple[Column[Any], ...]:
