@@ -170,6 +170,17 @@ def test_another_picture_knows_nothing_of_the_ruling(client: TestClient) -> None
     assert upload(client, saved(scene(640, 480, seed=5)))["ruling"] is None
 
 
+def test_who_won_is_not_accused_again_after_the_picture_was_deleted(client: TestClient) -> None:
+    picture = scene(640, 480)
+    first = upload(client, saved(picture))["id"]
+    rule(client, first, REAL | {"reply": "We are sorry."})
+    assert client.delete(f"/v1/analyses/{first}").status_code == 204
+    near, same = upload(client, saved(picture, "JPEG", quality=60)), upload(client, saved(picture))
+    assert (same["verdict"]["label"], same["ruling"]["how"]) == ("no_ai_found", "inherited")
+    assert same["ruling"]["reply"] is None
+    assert (near["ruling"]["how"], near["moderation"]["decision"]) == ("similar", "review")
+
+
 def test_heirs_follow_when_the_ruling_is_corrected(client: TestClient) -> None:
     picture = scene(640, 480)
     first = upload(client, saved(picture))["id"]

@@ -68,9 +68,9 @@ def _piece(ruling: Ruling, state: str, detail: str | None = None) -> Evidence:
 
 
 def _shown(ruling: Ruling, how: str) -> RulingShown:
-    return RulingShown.model_validate(
-        {"how": how, **ruling.model_dump(include={"id", "analysis", "verdict", "created", "reason", "reply"})}
-    )
+    """The reply is to who appealed, so it does not go along to other uploads."""
+    told = {"id", "analysis", "verdict", "created", "reason", *(("reply",) if how == "ruled" else ())}
+    return RulingShown.model_validate({"how": how, **ruling.model_dump(include=told)})
 
 
 def _nearness(shown: RulingShown, found: Found) -> RulingShown:

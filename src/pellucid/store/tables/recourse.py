@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, String, Table, Text
 
 from pellucid.store.tables.columns import Id, Json, Moment
-from pellucid.store.tables.metadata import METADATA, erased_with_analysis
+from pellucid.store.tables.metadata import METADATA
 
 ACTOR = String(160)
 
@@ -66,7 +66,8 @@ rulings = Table(
     Index("rulings_by_state", "state", "id"),
 )
 
-# One row an analysis on which a ruling is in force.
+# One row an analysis on which a ruling is in force. It stays when the analysis is deleted, hashes and no picture: who has won
+# is not accused again.
 ruled = Table(
     "ruled",
     METADATA,
@@ -75,5 +76,4 @@ ruled = Table(
     Column("verdict", String(16), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("hashes", Json, nullable=False),
-    info=erased_with_analysis("analysis"),
 )
