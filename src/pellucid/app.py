@@ -113,6 +113,7 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     # Imported here, in the thread that loads, so that the socket answers sooner.
     from pellucid.analyse.analyser import Analyser, AnalyserSettings
     from pellucid.analyse.credentials import Credentials
+    from pellucid.analyse.described import DescribedAnalyser
     from pellucid.analyse.moderation import load_policy
     from pellucid.runtime.bundle import LoadedBundle
 
@@ -131,30 +132,13 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
     analyser = Analyser(bundle, policy, how, observe, credentials)
     setup = partial(_setup, settings, bundle.head.label, policy, credentials, describer)
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
-    if describer is None:
-        return Engine(
-            analyser,
-            models,
-            analyser.heatmap,
-            bundle.head.label,
-            close=analyser.close,
-            room=analyser.room,
-            setup=setup,
-            embed=analyser.embedding,
-        )
-    from pellucid.analyse.described import DescribedAnalyser
-
-    both = DescribedAnalyser(analyser, describer, settings.threads)
+    served: Analyser | DescribedAnalyser = analyser
+    if describer is not None:
+        served = DescribedAnalyser(analyser, describer, settings.threads)
     return Engine(
-        both,
-        models,
-        analyser.heatmap,
-        bundle.head.label,
-        close=both.close,
-        room=analyser.room,
-        setup=setup,
-        embed=analyser.embedding,
-    )
+        served, models, analyser.heatmap, bundle.head.label,
+        close=served.close, room=analyser.room, setup=setup, embed=analyser.embedding,
+    )  # fmt: skip
 
 
 def _setup(settings: Settings, bundle: str, policy: Policy, credentials: Credentials, describer: Describer | None) -> str:
