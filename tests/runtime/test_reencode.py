@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
+from PIL import Image
 
-from pellucid.runtime.reencode import RE_ENCODINGS, size_after
+from pellucid.runtime.reencode import RE_ENCODINGS, random_change, size_after
 from tests.pictures import scene
 
 
@@ -14,3 +16,16 @@ def test_a_size_is_foretold_to_a_pixel(change, size):
 def test_sizes_go_through_re_encodings_one_after_the_other():
     assert size_after("clean", (400, 300)) == (400, 300)
     assert size_after("hard+resize50", (1024, 1024)) == (256, 256)
+
+
+def test_a_random_change_is_the_same_for_the_same_seed():
+    changed = [np.asarray(random_change(scene(300, 240), seed)) for seed in ("a", "a", "b")]
+    assert np.array_equal(changed[0], changed[1])
+    assert changed[0].shape != changed[2].shape or not np.array_equal(changed[0], changed[2])
+
+
+def test_some_random_changes_write_words_and_none_touches_the_picture_itself():
+    grey = Image.new("RGB", (300, 240), (90, 90, 90))
+    written = sum(np.asarray(random_change(grey, str(seed))).max() > 180 for seed in range(100))
+    assert 3 <= written <= 30
+    assert grey.getextrema() == ((90, 90),) * 3

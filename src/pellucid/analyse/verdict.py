@@ -7,9 +7,9 @@
 | the uploader declared "generated" or "edited"                     | that               | claim     |
 | a trusted record says "captured"                                  | captured           | record    |
 | a mark in the file says "generated", another "edited"             | generated, edited  | claim     |
-| every re-encoding of the pixels is over the threshold             | generated          | inference |
-| some are and some are not, or the slice has no threshold          | unsure             | inference |
-| none is                                                           | no_ai_found        | inference |
+| the whole interval over re-encodings is over the threshold        | generated          | inference |
+| a part of it is, or the slice has no threshold                    | unsure             | inference |
+| none of it is                                                     | no_ai_found        | inference |
 | the pixels could not be judged                                    | unsure             | -         |
 
 A moderator saw everything that stands below his line. A claim of AI is enough to label, with its source named; one against the
@@ -54,14 +54,22 @@ def judge(logit: float, others: Sequence[float], slice_name: str, calibration: C
     found = thresholds.of(slice_name)
     budget = None if found.threshold is None else found.budget
     probability = round(probability_of(logit, calibration), PLACES)
-    all_of_them = [probability, *(round(probability_of(other, calibration), PLACES) for other in others)]
+    interval = _interval([probability, *(round(probability_of(other, calibration), PLACES) for other in others)], thresholds)
     return Inference(
-        probability=probability,
-        interval=(min(all_of_them), max(all_of_them)) if others else None,
+        probability=min(max(probability, interval[0]), interval[1]) if interval else probability,
+        interval=interval,
         slice=slice_name,
         threshold=found.threshold,
         budget=budget.model_copy(update={"slice": found.parent or slice_name}) if budget else None,
     )
+
+
+def _interval(answers: Sequence[float], thresholds: Thresholds) -> tuple[float, float] | None:
+    """Of the picture's own answer and those of its re-encodings; none where these were not asked."""
+    if len(answers) == 1:
+        return None
+    kept = sorted(answers)[thresholds.outliers : len(answers) - thresholds.outliers]
+    return kept[0], kept[-1]
 
 
 def decide(inference: Inference | None, evidence: Sequence[Evidence]) -> Verdict:

@@ -32,17 +32,26 @@ class Thresholds(Frozen):
     """`thresholds.json`. Slices are `domain/quality`, `domain` and `all`.
 
     Re-encodings are tried where the first answer is at most `near_below` under or `near_above` over the threshold, in logits.
+    The interval spans all answers but the `outliers` lowest and highest ones: with one, no single re-encoding decides.
     """
 
     slices: dict[str, SliceThreshold]
     near_below: Annotated[float, Field(ge=0)]
     near_above: Annotated[float, Field(ge=0)]
     re_encodings: tuple[str, ...]
+    outliers: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _has_a_root(self) -> Self:
         if ALL not in self.slices:
             raise ValueError(f"slices need one called {ALL!r}, the parent of all others")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_an_interval(self) -> Self:
+        answers = 1 + len(self.re_encodings)
+        if self.outliers and 2 * self.outliers + 2 > answers:
+            raise ValueError(f"outliers = {self.outliers} leave no interval of {answers} answers; at least two must be left")
         return self
 
     def of(self, name: str) -> SliceThreshold:

@@ -6,9 +6,13 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from pellucid.runtime.views import through
+
+# Of the random changes, those that write words over the picture.
+MEMES = 0.12
+LETTERS = "ABCDEFGHIJKLMNOPRSTUVWY"
 
 Change = Callable[[Image.Image], Image.Image]
 Size = tuple[int, int]
@@ -72,11 +76,16 @@ def size_after(view: str, size: Size) -> Size:
 
 
 def random_change(image: Image.Image, seed: str) -> Image.Image:
-    """A crop, a flip, a smaller size and none, one or two lossy saves, drawn from `seed`; the same for both labels."""
+    """A crop, a flip, sometimes words as on a meme, a smaller size and none to two lossy saves, drawn from `seed`.
+
+    The same for both labels, so that neither words over a picture nor its saves are a sign of AI.
+    """
     draw = random.Random(seed)
     image = _random_square(image, draw)
     if draw.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if draw.random() < MEMES:
+        image = _with_words(image, draw)
     side_px = int(2 ** draw.uniform(7.6, 10))
     if max(image.size) > side_px:
         image.thumbnail(
@@ -96,3 +105,25 @@ def _random_square(image: Image.Image, draw: random.Random) -> Image.Image:
     side = max(16, round(min(image.size) * draw.uniform(0.65, 1.0)))
     left, top = draw.randint(0, image.width - side), draw.randint(0, image.height - side)
     return image.crop((left, top, left + side, top + side))
+
+
+def _with_words(image: Image.Image, draw: random.Random) -> Image.Image:
+    """One or two lines of letters at the top, the bottom or both: white with a dark edge, or dark on a light band."""
+    image = image.copy()
+    size = max(10, round(image.height * draw.uniform(0.06, 0.12)))
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(size)
+    banded = draw.random() < 0.3
+    for top in draw.choice([(True,), (False,), (True, False)]):
+        lines = [_line(draw) for _ in range(draw.randint(1, 2))]
+        first = size // 4 if top else image.height - len(lines) * size * 5 // 4
+        if banded:
+            pen.rectangle((0, first - size // 4, image.width, first + len(lines) * size * 5 // 4), fill="white")
+        for row, line in enumerate(lines):
+            place = (image.width // 2, first + row * size * 5 // 4)
+            style = {"fill": "black"} if banded else {"fill": "white", "stroke_fill": "black", "stroke_width": max(1, size // 14)}
+            pen.text(place, line, font=font, anchor="ma", **style)
+    return image
+
+
+def _line(draw: random.Random) -> str:
+    return " ".join("".join(draw.choices(LETTERS, k=draw.randint(2, 7))) for _ in range(draw.randint(2, 4)))

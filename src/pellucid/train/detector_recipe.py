@@ -65,7 +65,8 @@ class Verdict(Recipe):
 
     A slice with fewer than `fewest_real` real pictures inherits its parent's threshold. A domain with `fewest_apart` of them, of
     which that threshold would accuse more than `most_per_10000`, stands apart and has its own. Within `near_below` and
-    `near_above` of the threshold (in logits of P(AI)) the picture is judged again in `reencodings`.
+    `near_above` of the threshold (in logits of P(AI)) the picture is judged again in `reencodings`; the `outliers` lowest and
+    highest of these answers do not count.
     """
 
     budget_per_10000: float = Field(gt=0, lt=10_000)
@@ -75,6 +76,7 @@ class Verdict(Recipe):
     near_below: float = Field(ge=0)
     near_above: float = Field(ge=0)
     reencodings: tuple[str, ...]
+    outliers: int = Field(default=0, ge=0)
 
 
 class LeaveOut(Recipe):

@@ -76,7 +76,9 @@ def verdict_thresholds(scored: Scored, calibration: Calibration, rule: Verdict) 
     probabilities = expit(calibration.a * scored.logits[real] + calibration.b)
     names = [slices[row] for row in real]
     found = slice_thresholds(probabilities, scored.counts[real], names, rule)
-    return Thresholds(slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings)
+    return Thresholds(
+        slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings, outliers=rule.outliers
+    )
 
 
 def slices_of(samples: Sequence[Sample]) -> list[str]:
