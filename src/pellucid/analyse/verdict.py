@@ -128,7 +128,7 @@ def _from_pixels(inference: Inference) -> Verdict:
 
 
 def _accusation(inference: Inference) -> str:
-    """Where real pictures of the slice seldom score so high, the threshold lies far under one half: then "likely" would be wrong."""
+    """Where real pictures of the slice seldom score so high, the threshold lies far under one half: no word of "likely" then."""
     if inference.probability >= EVEN:
         return "Likely AI-generated."
     often = _times(inference)
