@@ -38,6 +38,7 @@ EARLY = 0.2
 LIFE_S = (0.0, 1.5)
 START_S = 120.0
 PORTS = (20_000, 32_000)
+MOST_FALLEN = 3
 DRAIN_S = 300.0
 
 
@@ -75,8 +76,10 @@ class Nursery:
     """The process that has imported everything; each line it is sent makes it fork a new server."""
 
     def __init__(self, site: Site) -> None:
+        self.fallen: list[str] = []
         self._living: int | None = None
-        self._log = (site.folder / "log").open("ab")
+        self._log_at = site.folder / "log"
+        self._log = self._log_at.open("ab")
         command = [sys.executable, "-m", "benchmarks.kill_nursery"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=site.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
@@ -90,8 +93,10 @@ class Nursery:
         self._living = int(self._process.stdout.readline())
 
     def kill(self) -> None:
-        """Returns once it is dead and its port is free."""
-        if self._living is not None:
+        """Returns once it is dead and its port is free. One that ended by itself is kept in mind, with the end of the log."""
+        if self._living is not None and not _lives(self._living):
+            self.fallen.append("a server ended by itself: " + " / ".join(self._log_at.read_text().splitlines()[-3:]))
+        elif self._living is not None:
             os.kill(self._living, signal.SIGKILL)
             while _lives(self._living):
                 time.sleep(0.01)
@@ -126,13 +131,15 @@ def prove(site: Site, kills: int, seed: int) -> Finding:
                     load.wait_for_one_more(START_S)
                 time.sleep(luck.uniform(*LIFE_S))
                 nursery.kill()
+                if len(nursery.fallen) > MOST_FALLEN:
+                    raise SystemExit("\n".join(nursery.fallen))
                 if number % 10 == 9:
                     print(f"  {number + 1} kills, {load.acknowledged} pictures acknowledged", flush=True)
             nursery.start()
             # Whoever was cut off sends again with the same key, and is answered now.
             load.finish()
-        found = check(site.url, site.folder / "data", load.told, site.messages.came, DRAIN_S)
-    return Finding(site.database, kills, time.monotonic() - began, *found)
+        *found, faults = check(site.url, site.folder / "data", load.told, site.messages.came, DRAIN_S)
+    return Finding(site.database, kills, time.monotonic() - began, *found, (*faults, *nursery.fallen))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pellucid.analyse import ruled
 from pellucid.analyse.dry_run import is_blocked_by_bank
-from pellucid.analyse.inheritance import Known, KnownPictures
+from pellucid.analyse.inheritance import Known, RuledPictures
 from pellucid.analyse.policy import Policy
 from pellucid.base.errors import InputError, NotFound
 from pellucid.base.pixels import decode
@@ -24,7 +24,7 @@ class KnownRulings:
 
     def __init__(self, store: Store, bounds: Inheritance) -> None:
         self._store, self._bounds = store, bounds
-        self._held: tuple[tuple[Any, ...], KnownPictures] = ((), KnownPictures(()))
+        self._held: tuple[tuple[Any, ...], RuledPictures] = ((), RuledPictures(()))
 
     def applied(self, report: Report, data: bytes, policy: Callable[[], Policy]) -> Report:
         """`report` of the picture `data`, which nobody has ruled on yet."""
@@ -39,11 +39,11 @@ class KnownRulings:
             return report
         return ruled.inherited(report, ruling, found, policy()) if found.same else ruled.similar(report, ruling, found)
 
-    def now(self) -> KnownPictures:
+    def now(self) -> RuledPictures:
         with self._store.database.connect() as connection:
             version = rulings_version(connection)
             if version != self._held[0]:
-                self._held = version, KnownPictures([_known(row) for row in all_ruled(connection)])
+                self._held = version, RuledPictures([_known(row) for row in all_ruled(connection)])
         return self._held[1]
 
     def _picture_of(self, known: Known) -> Image.Image | None:

@@ -131,6 +131,7 @@ class Service:
         return await asyncio.to_thread(question)
 
     def close(self) -> None:
+        self.fetcher.close()
         self.work.close()
         # What was taken and not begun others may take now, and not when the leases end.
         self.store.queue.give_up()

@@ -12,7 +12,7 @@ ID = sa.String(26)
 
 
 def upgrade() -> None:
-    """PostgreSQL's sequences never go back; SQLite gives a number again unless the table says AUTOINCREMENT from its beginning."""
+    """PostgreSQL's sequences never go back; SQLite gives a number again unless the table was made with AUTOINCREMENT."""
     if op.get_bind().dialect.name != "sqlite":
         return
     op.rename_table("hashes", "hashes_before")
