@@ -27,7 +27,7 @@ from pathlib import Path
 
 from benchmarks.kill_check import SECRET, Finding, check
 from benchmarks.kill_load import Load
-from tests.databases import new_database, postgresql
+from tests.databases import Missing, new_database, postgresql, postgresql_programs
 from tests.serve.receiver import Messages, receiving
 
 ROOT = Path(__file__).parents[1]
@@ -181,8 +181,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="Markdown with what was found")
     asked = parser.parse_args()
-    found: list[Finding] = []
-    with sites(asked.database or ["sqlite", "postgresql"]) as each:
+    databases, found = asked.database or ["sqlite", "postgresql"], list[Finding]()
+    if "postgresql" in databases:
+        try:
+            postgresql_programs()
+        except Missing as why:
+            raise SystemExit(f"{why}; or prove SQLite alone with --database sqlite") from None
+    with sites(databases) as each:
         for site in each:
             print(f"{site.database}: {asked.kills} kills", flush=True)
             found.append(prove(site, asked.kills, asked.seed))

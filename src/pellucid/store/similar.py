@@ -37,8 +37,8 @@ Wanted = Sequence[ColumnElement[bool]]
 class Similar:
     """Safe to use from several threads."""
 
-    def __init__(self) -> None:
-        self._vectors = Vectors()
+    def __init__(self, small: int = SMALL) -> None:
+        self._vectors, self._small = Vectors(), small
         self._lock = threading.Lock()
         self._compared_s = time.monotonic()
 
@@ -46,7 +46,27 @@ class Similar:
         """(place, cosine) of the `count` most similar that are `wanted`, the most similar first."""
         self._follow(connection)
         places, cosines = self._vectors.cosines(vector)
-        return _exact(connection, vector, _candidates(connection, places, cosines, wanted, count))[:count]
+        found = _exact(connection, vector, self._candidates(connection, places, cosines, wanted, count))
+        if len(found) < count and not wanted and len(found) < len(places):
+            # Of those that were nearest most were deleted since.
+            with self._lock:
+                self._compare(connection)
+            places, cosines = self._vectors.cosines(vector)
+            found = _exact(connection, vector, self._candidates(connection, places, cosines, wanted, count))
+        return found[:count]
+
+    def _candidates(self, connection: Connection, places: Places, cosines: Floats, wanted: Wanted, count: int) -> Places:
+        """The best that are wanted and some more, the best first. Filters are asked about the best, then about all."""
+        most = 2 * count + SPARE
+        for asked in (most,) if len(places) <= self._small else (most, WIDER * most):
+            front = places[best(cosines, asked)]
+            if not wanted:
+                return front
+            found = front[np.isin(front, _wanted_among(connection, front, wanted))]
+            if len(found) >= count or len(front) == len(places):
+                return found[:most]
+        allowed = np.isin(places, _all_wanted(connection, wanted))
+        return places[allowed][best(cosines[allowed], most)]
 
     def _follow(self, connection: Connection) -> None:
         with self._lock:
@@ -76,20 +96,6 @@ def _entries(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row
     entry = search_entries.c
     chosen = select(entry.place, entry.vector).where(where, entry.vector.is_not(None))
     return connection.execute(chosen.order_by(entry.place).limit(AT_ONCE)).all()
-
-
-def _candidates(connection: Connection, places: Places, cosines: Floats, wanted: Wanted, count: int) -> Places:
-    """The best that are wanted and some more, the best first. Filters are asked about the best, then about all."""
-    most = 2 * count + SPARE
-    for asked in (most,) if len(places) <= SMALL else (most, WIDER * most):
-        front = places[best(cosines, asked)]
-        if not wanted:
-            return front
-        found = front[np.isin(front, _wanted_among(connection, front, wanted))]
-        if len(found) >= count or len(front) == len(places):
-            return found[:most]
-    allowed = np.isin(places, _all_wanted(connection, wanted))
-    return places[allowed][best(cosines[allowed], most)]
 
 
 def _exact(connection: Connection, vector: Floats, places: Places) -> list[tuple[int, float]]:
