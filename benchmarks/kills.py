@@ -78,6 +78,7 @@ class Nursery:
     def __init__(self, site: Site) -> None:
         self.fallen: list[str] = []
         self._living: int | None = None
+        self._port = site.port
         self._log_at = site.folder / "log"
         self._log = self._log_at.open("ab")
         command = [sys.executable, "-m", "benchmarks.kill_nursery"]
@@ -98,7 +99,8 @@ class Nursery:
             self.fallen.append("a server ended by itself: " + " / ".join(self._log_at.read_text().splitlines()[-3:]))
         elif self._living is not None:
             os.kill(self._living, signal.SIGKILL)
-            while _lives(self._living):
+            # A busy machine closes a socket some time after its process is gone.
+            while _lives(self._living) or not _is_free(self._port):
                 time.sleep(0.01)
         self._living = None
 
@@ -161,10 +163,15 @@ def sites(databases: Sequence[str]) -> Iterator[Iterator[Site]]:
 
 def _port() -> int:
     """One that no system gives to outgoing connections: a client that calls a dead server at such a port may reach itself."""
-    while True:
-        port = random.randrange(*PORTS)
-        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
-            return port
+    while not _is_free(port := random.randrange(*PORTS)):
+        pass
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
+        return True
+    return False
 
 
 def _make_bundle(folder: Path) -> None:
