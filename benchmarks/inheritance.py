@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pellucid.analyse.facts import image_facts
-from pellucid.analyse.inheritance import Known, KnownPictures, hashes_of
+from pellucid.analyse.inheritance import Known, RuledPictures, hashes_of
 from pellucid.base.errors import ImageError
 from pellucid.base.pixels import Picture, decode
 from pellucid.records.recourse import load_recourse
@@ -48,7 +48,7 @@ def main() -> None:
         if not hashes:
             plain += 1
             continue
-        known = KnownPictures([Known("ruling", "analysis", "no_ai_found", "0" * 64, hashes)])
+        known = RuledPictures([Known("ruling", "analysis", "no_ai_found", "0" * 64, hashes)])
         other = pictures[(number + 1) % len(pictures)]
         for name, changed in _changes(image, other, draw):
             begun_s = time.perf_counter()

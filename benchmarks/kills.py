@@ -15,19 +15,19 @@ import argparse
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.kill_check import SECRET, Finding, check
 from benchmarks.kill_load import Load
-from tests.databases import new_database, postgresql
-from tests.seaweed import free_ports
+from tests.databases import Missing, new_database, postgresql, postgresql_programs
 from tests.serve.receiver import Messages, receiving
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +37,8 @@ CLIENTS = 4
 EARLY = 0.2
 LIFE_S = (0.0, 1.5)
 START_S = 120.0
+PORTS = (20_000, 32_000)
+MOST_FALLEN = 3
 DRAIN_S = 300.0
 
 
@@ -74,8 +76,11 @@ class Nursery:
     """The process that has imported everything; each line it is sent makes it fork a new server."""
 
     def __init__(self, site: Site) -> None:
+        self.fallen: list[str] = []
         self._living: int | None = None
-        self._log = (site.folder / "log").open("ab")
+        self._port = site.port
+        self._log_at = site.folder / "log"
+        self._log = self._log_at.open("ab")
         command = [sys.executable, "-m", "benchmarks.kill_nursery"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=site.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
@@ -89,10 +94,13 @@ class Nursery:
         self._living = int(self._process.stdout.readline())
 
     def kill(self) -> None:
-        """Returns once it is dead and its port is free."""
-        if self._living is not None:
+        """Returns once it is dead and its port is free. One that ended by itself is kept in mind, with the end of the log."""
+        if self._living is not None and not _lives(self._living):
+            self.fallen.append("a server ended by itself: " + " / ".join(self._log_at.read_text().splitlines()[-3:]))
+        elif self._living is not None:
             os.kill(self._living, signal.SIGKILL)
-            while _lives(self._living):
+            # A busy machine closes a socket some time after its process is gone.
+            while _lives(self._living) or not _is_free(self._port):
                 time.sleep(0.01)
         self._living = None
 
@@ -125,13 +133,15 @@ def prove(site: Site, kills: int, seed: int) -> Finding:
                     load.wait_for_one_more(START_S)
                 time.sleep(luck.uniform(*LIFE_S))
                 nursery.kill()
+                if len(nursery.fallen) > MOST_FALLEN:
+                    raise SystemExit("\n".join(nursery.fallen))
                 if number % 10 == 9:
                     print(f"  {number + 1} kills, {load.acknowledged} pictures acknowledged", flush=True)
             nursery.start()
             # Whoever was cut off sends again with the same key, and is answered now.
             load.finish()
-        found = check(site.url, site.folder / "data", load.told, site.messages.came, DRAIN_S)
-    return Finding(site.database, kills, time.monotonic() - began, *found)
+        *found, faults = check(site.url, site.folder / "data", load.told, site.messages.came, DRAIN_S)
+    return Finding(site.database, kills, time.monotonic() - began, *found, (*faults, *nursery.fallen))
 
 
 @contextmanager
@@ -146,9 +156,22 @@ def sites(databases: Sequence[str]) -> Iterator[Iterator[Site]]:
             url = f"sqlite:///{folder / 'pellucid.sqlite'}"
             if database == "postgresql":
                 url = new_database(stack.enter_context(postgresql(options="")))
-            return Site(database, url, folder, free_ports(1)[0], stack.enter_context(receiving()))
+            return Site(database, url, folder, _port(), stack.enter_context(receiving()))
 
         yield (open_site(database) for database in databases)
+
+
+def _port() -> int:
+    """One that no system gives to outgoing connections: a client that calls a dead server at such a port may reach itself."""
+    while not _is_free(port := random.randrange(*PORTS)):
+        pass
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
+        return True
+    return False
 
 
 def _make_bundle(folder: Path) -> None:
@@ -165,8 +188,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="Markdown with what was found")
     asked = parser.parse_args()
-    found: list[Finding] = []
-    with sites(asked.database or ["sqlite", "postgresql"]) as each:
+    databases, found = asked.database or ["sqlite", "postgresql"], list[Finding]()
+    if "postgresql" in databases:
+        try:
+            postgresql_programs()
+        except Missing as why:
+            raise SystemExit(f"{why}; or prove SQLite alone with --database sqlite") from None
+    with sites(databases) as each:
         for site in each:
             print(f"{site.database}: {asked.kills} kills", flush=True)
             found.append(prove(site, asked.kills, asked.seed))
@@ -178,7 +206,6 @@ def main() -> int:
 
 
 def _page(found: Sequence[Finding], kills: int, seed: int) -> str:
-    day = time.strftime("%Y-%m-%d", time.gmtime())
     day = time.strftime("%Y-%m-%d", time.gmtime())
     head = f"""# {kills} kills on each database
 

@@ -14,7 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from pellucid.base.ids import new_id
@@ -25,8 +27,18 @@ CARELESS = "-c fsync=off -c full_page_writes=off"
 DURABLE = ""
 
 
+NEEDED = "PELLUCID_TESTS_NEED_POSTGRESQL"
+
+
 class Missing(Exception):
     """There can be no PostgreSQL here, and why."""
+
+
+def without(why: Missing) -> NoReturn:
+    """Skip the test, saying why; in CI, where there must be one, fail it."""
+    if os.environ.get(NEEDED):
+        pytest.fail(f"{why}; {NEEDED} is set, so there must be one")
+    pytest.skip(str(why))
 
 
 @contextmanager

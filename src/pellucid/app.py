@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI
 
 from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
-from pellucid.feedback import policies, queue, routes, statements, transparency
+from pellucid.feedback import copies, policies, queue, routes, statements, transparency
 from pellucid.feedback.desk import ERRORS, Desk
 from pellucid.records.actor import Scope
 from pellucid.records.recourse import load_recourse
@@ -80,11 +80,12 @@ def _add_recourse(app: FastAPI) -> None:
             app.include_router(router, dependencies=[require(scope)], responses=documented(*ERRORS))
 
 
-def open_desk(settings: Settings, store: Store) -> Desk:
+def open_desk(settings: Settings, store: Store, room: Callable[[bytes], AbstractContextManager[None]]) -> Desk:
     """What recourse works with. Raises `ConfigError` where its policy is wrong."""
     from pellucid.analyse.moderation import load_policy
 
-    return Desk(store, load_recourse(settings.recourse_policy), lambda: load_policy(settings.policy))
+    recourse, tells = load_recourse(settings.recourse_policy), settings.webhook_url is not None
+    return Desk(store, recourse, lambda: load_policy(settings.policy), settings.limits, room, tells)
 
 
 def open_store(settings: Settings) -> Store:
@@ -191,22 +192,22 @@ def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | 
     return open_all
 
 
-def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
+def _worker_of(settings: Settings) -> Callable[[Service, Desk], Worker]:
     """What it reads is read now, so that a mistake is said before anything starts."""
     receiver = Receiver.of(settings)
     retention = load_retention(settings.retention) if settings.retention else None
-    return lambda service: Worker(service, settings, receiver, retention)
+    return lambda service, desk: Worker(service, settings, receiver, retention, partial(copies.search, desk))
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics, opener: Callable[[], Engine], worker_of: Callable[[Service], Worker]
+    settings: Settings, metrics: Metrics, opener: Callable[[], Engine], worker_of: Callable[[Service, Desk], Worker]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await asyncio.to_thread(open_store, settings)
-        desk = app.state.desk = open_desk(settings, store)
+        desk = app.state.desk = open_desk(settings, store, lambda data: app.state.service.room(data))
         service = app.state.service = Service(settings, store, metrics, desk.finish)
-        worker = worker_of(service)
+        worker = worker_of(service, desk)
         loading = asyncio.create_task(service.load(opener))
         working = asyncio.create_task(worker.run())
         try:

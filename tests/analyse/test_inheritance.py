@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
 from pellucid.analyse.facts import image_facts
-from pellucid.analyse.inheritance import Found, Known, KnownPictures, hashes_of
+from pellucid.analyse.inheritance import Found, Known, RuledPictures, hashes_of
 from pellucid.analyse.registration import overlay
 from pellucid.base.pixels import Picture
 from pellucid.records.recourse import load_recourse
@@ -19,7 +19,7 @@ BOUNDS = load_recourse().inheritance
 
 
 def find(ruled: Image.Image, later: Image.Image, kept: bool = True) -> Found | None:
-    known = KnownPictures([Known("r", "a", "no_ai_found", "0" * 64, hashes_of(ruled, BOUNDS))])
+    known = RuledPictures([Known("r", "a", "no_ai_found", "0" * 64, hashes_of(ruled, BOUNDS))])
     facts = image_facts(Picture(later, "1" * 64, "PNG", 0, ()))
     return known.find(facts, lambda: later, lambda _: ruled if kept else None, BOUNDS)
 
@@ -60,7 +60,7 @@ def test_says_which_part_of_the_ruled_picture_is_shown() -> None:
 def test_less_than_its_share_is_not_the_picture() -> None:
     picture = scene(800, 600, seed=4)
     bounds = BOUNDS.model_copy(update={"share": 0.9})
-    known = KnownPictures([Known("r", "a", "no_ai_found", "0" * 64, hashes_of(picture, bounds))])
+    known = RuledPictures([Known("r", "a", "no_ai_found", "0" * 64, hashes_of(picture, bounds))])
     cropped = RE_ENCODINGS["crop90"](picture)
     facts = image_facts(Picture(cropped, "1" * 64, "PNG", 0, ()))
     found = known.find(facts, lambda: cropped, lambda _: picture, bounds)
@@ -73,7 +73,7 @@ def test_another_picture_is_not_known() -> None:
 
 
 def test_the_same_bytes_are_the_same_picture_however_plain() -> None:
-    known = KnownPictures([Known("r", "a", "no_ai_found", "1" * 64, ())])
+    known = RuledPictures([Known("r", "a", "no_ai_found", "1" * 64, ())])
     facts = image_facts(Picture(flat(), "1" * 64, "PNG", 0, ()))
     found = known.find(facts, flat, lambda _: None, BOUNDS)
     assert found == Found(Known("r", "a", "no_ai_found", "1" * 64, ()), True, 0)

@@ -80,6 +80,34 @@ def test_says_the_error_rate_in_plain_words_and_of_which_pictures():
         assert f"Of 1,000 real pictures {words}, about 6" in verdict.text
 
 
+def text_at(threshold, probability, prior=0.06):
+    slices = SLICES | {"photo/large": SliceThreshold(threshold=threshold, budget=BUDGET)}
+    thresholds = THRESHOLDS.model_copy(update={"slices": slices})
+    logit = math.log(probability / (1 - probability))
+    return decide(judge(logit, (), "photo/large", Calibration(a=1.0, b=0.0, prior=prior), thresholds), []).text
+
+
+def test_says_likely_only_where_it_is_likelier_than_not():
+    rate = " Of 1,000 real pictures of this kind, about 6 would be labelled so."
+    assert text_at(0.08, 0.97) == "Likely AI-generated." + rate
+    assert text_at(0.08, 0.3) == "Looks AI-generated: it is 5.0 times as likely as the average upload." + rate
+    assert text_at(0.08, 0.1) == "Looks AI-generated." + rate
+
+
+def test_does_not_say_that_no_sign_was_found_where_one_was():
+    nothing = "No sign of AI was found in the picture. This does not prove that there is none."
+    but = ", but too many real pictures of this kind look as much like it."
+    assert text_at(0.72, 0.69) == "Not enough to call it AI-generated: it is more likely so than not" + but
+    assert text_at(0.72, 0.3) == "Not enough to call it AI-generated: it is 5.0 times as likely as the average upload" + but
+    assert text_at(0.72, 0.1) == nothing
+    assert text_at(0.72, 0.3, prior=0.3) == nothing
+
+
+def test_an_inference_of_an_older_report_knows_no_average_upload():
+    kept = judge(math.log(0.3 / 0.7), (), "photo/large", PLAIN, THRESHOLDS).model_copy(update={"prior": None})
+    assert decide(kept, []).text.startswith("No sign of AI")
+
+
 def test_a_claim_of_ai_is_enough_and_names_its_source():
     low = judge(-9, (), "photo/large", PLAIN, THRESHOLDS)
     verdict = decide(low, [claim("generated")])

@@ -95,6 +95,23 @@ def test_the_transparency_report_counts_errors_with_their_bounds(client: TestCli
     assert client.get("/v1/transparency", params={"since": TOMORROW}).json()["overturned_of_appeals"]["share"] is None
 
 
+def test_who_inherits_a_ruling_is_not_counted_as_accused_by_the_machine(client: TestClient) -> None:
+    picture = png(128, 96)
+    rule(client, upload(client, picture)["id"], FAKE)
+    assert upload(client, picture)["verdict"]["basis"] == ["ruling"]
+    found = client.get("/v1/transparency").json()
+    assert (found["verdicts"], found["accused"]) == ({"generated": 2}, 1)
+
+
+def test_a_long_period_is_read_in_pages(client: TestClient) -> None:
+    names = [upload(client, png(seed=seed))["id"] for seed in range(101)]
+    first = client.get("/v1/statements").json()
+    second = client.get("/v1/statements", params={"cursor": first["next"]}).json()
+    assert [each["puid"] for page in (first, second) for each in page["statements"]] == names
+    assert (len(first["statements"]), second["next"]) == (100, None)
+    assert client.get("/v1/statements", params={"cursor": names[0]}).json()["code"] == "invalid-parameter"
+
+
 def test_disagreement_of_moderators_is_measured(two: TestClient) -> None:
     names = [upload(two, png(seed=seed))["id"] for seed in range(4)]
     for name, second in zip(names, (REAL, REAL, FAKE, FAKE), strict=True):

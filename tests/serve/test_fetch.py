@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from pellucid.base.errors import AddressRefused, BodyTooLarge, FetchDisabled, FetchFailed, FetchTooSlow
 from pellucid.base.settings import Settings, read_settings
-from pellucid.serve.fetch import Fetcher, Resolve
+from pellucid.serve.fetch import Fetcher, Resolve, SystemResolver
 
 LOOPBACK = "127.0.0.1/32"
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -327,3 +329,21 @@ def _tls(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "server.pem")
     return server, ssl.create_default_context(cadata=certificate.decode())
+
+
+def test_names_are_asked_for_in_threads_of_their_own() -> None:
+    """A resolver that hangs must not hold up the questions to the store, nor they the resolver."""
+
+    async def scenario() -> Sequence[str]:
+        store, resolver = ThreadPoolExecutor(1), SystemResolver()
+        asyncio.get_running_loop().set_default_executor(store)
+        done = threading.Event()
+        asked = asyncio.create_task(asyncio.to_thread(done.wait))
+        try:
+            return await asyncio.wait_for(resolver("127.0.0.1", 80), 30)
+        finally:
+            done.set()
+            await asked
+            resolver.close()
+
+    assert list(asyncio.run(scenario())) == ["127.0.0.1"]

@@ -149,6 +149,16 @@ def test_a_deleted_picture_leaves_no_hash_and_its_match_stays(store: Store) -> N
     assert [each.analysis for each in all_logged_matches(store.database, MatchFilters())] == [job.id]
 
 
+def test_the_number_of_a_deleted_hash_is_given_to_no_other(store: Store) -> None:
+    """A process that has read the deleted one would take the new one for it."""
+    first = answered(store, pdq=HASHES[5], pdq_quality=90)
+    (seen,) = hashes_after(store.database, 0)
+    store.erase(first.id, "on request")
+    answered(store, b"other", pdq=HASHES[6], pdq_quality=90)
+    (row,) = hashes_after(store.database, seen.number)
+    assert row.pdq == bytes.fromhex(HASHES[6])
+
+
 def test_the_bytes_of_a_blocked_picture_are_given_to_nobody(store: Store) -> None:
     job = taken(store, b"other")
     assert store.picture(job.id) == b"other"
@@ -196,5 +206,5 @@ def test_an_older_database_gets_the_hashes_of_its_reports(database_url: str, tmp
     store.close()
     database = open_database(database_url)
     with database.connect() as connection:
-        assert MigrationContext.configure(connection).get_current_heads() == ("0005",)
+        assert MigrationContext.configure(connection).get_current_heads() == ("0007",)
     database.dispose()

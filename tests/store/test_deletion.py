@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from pellucid.store.analyses import Problem
 from pellucid.store.database import writing
 from pellucid.store.deliveries import add_event
 from pellucid.store.leases import now
-from pellucid.store.recourse import add_appeal
+from pellucid.store.recourse import add_appeal, hold
 from pellucid.store.store import Filters, Incoming, Store
 from pellucid.store.sweep import erase_orphans, erase_overdue
 from pellucid.store.tables import analyses, appeals, deliveries
@@ -61,6 +62,20 @@ def test_nothing_stays_but_when_it_came_how_it_was_judged_and_why_it_went(store:
     assert set(stays) == {"id", "created", "verdict", "bundle", "state", "settled", "deleted_why"}
     assert (stays["created"], stays["verdict"], stays["deleted_why"]) == (START, "generated", "on request")
     assert not store.objects.has(name or "")
+
+
+def test_what_is_added_while_it_is_deleted_goes_too(store: Store) -> None:
+    """Who holds the row when the deletion comes ends first; what he wrote is not left behind."""
+    (given,) = save(store, report())
+    with ThreadPoolExecutor(1) as threads:
+        with writing(store.database) as connection:
+            hold(connection, given)
+            deleting = threads.submit(store.erase, given, "on request")
+            time.sleep(0.5)  # long enough for the deletion to stand at the row
+            add_event(connection, Event("analysis.answered", given, {}))
+        assert deleting.result(60)
+    with store.database.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(deliveries)).scalar_one() == 0
 
 
 def test_it_is_found_nowhere_any_more(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from sqlalchemy import text, update
 
 from pellucid.base.errors import NotFound
 from pellucid.records.report import Caption, Moderation, Report, Tag
-from pellucid.store.analyses import set_answered
+from pellucid.store.analyses import Arrival, add_accepted, set_answered
 from pellucid.store.database import writing
 from pellucid.store.deletion import erase
 from pellucid.store.search import Place, Search, SearchFilters
+from pellucid.store.similar import Similar
 from pellucid.store.store import Store
 from pellucid.store.tables import analyses
 from tests.store.made import START, report, save
@@ -179,6 +181,43 @@ def test_similar_pictures_of_other_processes_and_filters_count_at_once(store: St
     new = pictured("A dog.", label="generated")
     save(store, new, embedding=one_hot(3))
     assert [each.report.id for each in search.similar_to(ids[0], SearchFilters(verdict="generated"), 5)] == [new.id]
+
+
+@pytest.mark.parametrize("small", [0, 1000])
+def test_however_few_a_filter_lets_through_the_nearest_of_them_are_found(tmp_path: Path, small: int) -> None:
+    """With `small` 0 as in an index of a million: of the best ones first, then of more, then of all."""
+    store = Store.open(tmp_path)
+    draw = np.random.default_rng(0)
+    embeddings = draw.normal(size=(1800, 512)).astype(np.float32)
+    embeddings[:, 0] = np.linspace(60, 0, 1800)  # in the order of their likeness
+    labels = ["generated" if number % 12 == 0 else "captured" for number in range(1800)]
+    labels[900] = labels[1790] = labels[1791] = "unsure"
+    reports = [report(label=label) for label in labels]
+    with writing(store.database) as connection:
+        for each, embedding in zip(reports, embeddings, strict=True):
+            add_accepted(connection, Arrival(each.id, START, "0" * 64))
+            set_answered(connection, each, embedding)
+    asked = np.zeros(512, np.float32)
+    asked[0] = 1
+    cosines = embeddings[:, 0] / np.linalg.norm(embeddings, axis=1)
+    for verdict, count in (("captured", 5), ("generated", 40), ("unsure", 5)):
+        wanted = [number for number in np.argsort(-cosines).tolist() if labels[number] == verdict][:count]
+        with store.database.connect() as connection:
+            found = Similar(small).best(connection, asked, [analyses.c.verdict == verdict], count)
+        assert [place - 1 for place, _ in found] == wanted
+    store.close()
+
+
+def test_where_the_nearest_were_deleted_others_are_found(store: Store) -> None:
+    similar = Similar()
+    for number in range(90):
+        save(store, pictured("A dog."), embedding=one_hot(1, 0.01 * number))
+    with store.database.connect() as connection:
+        assert len(similar.best(connection, one_hot(1), [], 5)) == 5
+    with writing(store.database) as connection:
+        connection.execute(text("DELETE FROM search_entries WHERE place <= 85"))
+    with store.database.connect() as connection:
+        assert [place for place, _ in similar.best(connection, one_hot(1), [], 5)] == [86, 87, 88, 89, 90]
 
 
 def test_late_commits_and_deletions_reach_the_vectors(store: Store, search: Search, monkeypatch: pytest.MonkeyPatch) -> None:

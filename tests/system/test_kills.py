@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import KINDS, Missing, postgresql_programs
+from tests.databases import KINDS, Missing, postgresql_programs, without
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
 
@@ -19,7 +19,7 @@ def test_nothing_accepted_is_lost_or_answered_twice_in_twenty_kills(database: st
         try:
             postgresql_programs()
         except Missing as why:
-            pytest.skip(str(why))
+            without(why)
     command = [sys.executable, "-m", "benchmarks.kills", "--kills", "20", "--database", database]
     found = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     print(found.stdout)

@@ -55,7 +55,7 @@ class Found:
 PictureOf = Callable[[Known], Image.Image | None]
 
 
-class KnownPictures:
+class RuledPictures:
     """All that were ruled on, at one moment; never changes, so that any number of threads may ask."""
 
     def __init__(self, known: Sequence[Known]) -> None:

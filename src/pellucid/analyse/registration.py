@@ -38,7 +38,7 @@ class Overlay:
 
 def overlay(earlier: Image.Image, later: Image.Image) -> Overlay:
     """Both RGB. Total: pictures that have nothing in common come out as different everywhere."""
-    first, second = _at_most(earlier, 2 * FINE_PX), _at_most(later, 2 * FINE_PX)
+    first, second = compared_size(earlier), compared_size(later)
     small, target = _at_most(first, 2 * COARSE_PX), _rendered(second, _whole(second), _size(second, COARSE_PX))
     starts = [_refined(small, target, _centred(small, share)) for share in SHARES]
     rough = min(starts, key=lambda box: float(np.abs(_rendered(small, box, _shape(target)) - target).mean()))
@@ -100,6 +100,11 @@ def _moved(box: Box, found: NDArray[np.float64], size: tuple[int, int], within: 
 def _rendered(image: Image.Image, box: Box, size: tuple[int, int]) -> Floats:
     """`box` of the picture at `size` [H, W, 3], averaged so that neither blocks of a JPEG nor jagged edges are left."""
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC, box=box), dtype=np.float32)
+
+
+def compared_size(image: Image.Image) -> Image.Image:
+    """All that `overlay` looks at: who has this need not hold the whole picture."""
+    return _at_most(image, 2 * FINE_PX)
 
 
 def _at_most(image: Image.Image, side_px: int) -> Image.Image:

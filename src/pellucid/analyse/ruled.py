@@ -37,7 +37,8 @@ def again(report: Report, ruling: Ruling, policy: Policy) -> Report:
 def similar(report: Report, ruling: Ruling, found: Found) -> Report:
     """The ruling is shown and decides nothing; a person looks, unless more than that was decided already."""
     piece = _piece(ruling, SIMILAR, f"on {found.known.analysis}, a similar picture")
-    changes: dict[str, object] = {"evidence": [*report.evidence, piece], "ruling": _nearness(_shown(ruling, "similar"), found)}
+    evidence = [*(each for each in report.evidence if each.kind != "ruling"), piece]
+    changes: dict[str, object] = {"evidence": evidence, "ruling": _nearness(_shown(ruling, "similar"), found)}
     own = report.moderation
     if own is None or own.decision in ("allow", "limit"):
         changes["moderation"] = Moderation(

@@ -31,6 +31,9 @@ PLACES = 4
 DECLARED, TRUSTED = "declared", "trusted"
 # States of a ruling: on this picture, or on one that this is, saved again.
 RULED, INHERITED = "in force", "inherited"
+EVEN = 0.5
+# Kass and Raftery, Bayes factors (1995): evidence under this factor of the odds is "not worth more than a bare mention".
+WORTH_A_WORD = 3.2
 _AI = ("generated", "edited")
 _WORDS: Mapping[VerdictLabel, str] = {"generated": "AI-generated", "edited": "Edited with AI", "captured": "Taken with a camera"}
 
@@ -60,6 +63,7 @@ def judge(logit: float, others: Sequence[float], slice_name: str, calibration: C
         interval=interval,
         slice=slice_name,
         threshold=found.threshold,
+        prior=calibration.prior,
         budget=budget.model_copy(update={"slice": found.parent or slice_name}) if budget else None,
     )
 
@@ -119,17 +123,40 @@ def _from_pixels(inference: Inference) -> Verdict:
         text = f"We cannot tell: for pictures of this kind ({inference.slice}) no answer keeps wrong accusations rare enough."
         return Verdict(label="unsure", basis=["inference"], text=text)
     low, high = inference.interval or (inference.probability, inference.probability)
+    kind = "of all kinds together" if inference.budget.slice == ALL else "of this kind"
     if low >= inference.threshold:
         accused = max(1, round(inference.budget.accused_per_10000 / 10))
-        kind = "of all kinds together" if inference.budget.slice == ALL else "of this kind"
-        text = f"Likely AI-generated. Of 1,000 real pictures {kind}, about {accused} would be labelled so."
+        text = f"{_accusation(inference)} Of 1,000 real pictures {kind}, about {accused} would be labelled so."
         return Verdict(label="generated", basis=["inference"], text=text)
     if high >= inference.threshold:
         return Verdict(
             label="unsure", basis=["inference"], text="We cannot tell: saved again, the same picture would be judged differently."
         )
-    return Verdict(
-        label="no_ai_found",
-        basis=["inference"],
-        text="No sign of AI was found in the picture. This does not prove that there is none.",
-    )
+    return Verdict(label="no_ai_found", basis=["inference"], text=_acquittal(inference, kind))
+
+
+def _accusation(inference: Inference) -> str:
+    """Where real pictures of the slice seldom score so high, the threshold lies far under one half: no word of "likely" then."""
+    if inference.probability >= EVEN:
+        return "Likely AI-generated."
+    often = _times(inference)
+    return f"Looks AI-generated: {often}." if often else "Looks AI-generated."
+
+
+def _acquittal(inference: Inference, kind: str) -> str:
+    """Where real pictures of the slice often score high, so does the threshold: under it may stand more than no sign."""
+    found = "it is more likely so than not" if inference.probability >= EVEN else _times(inference)
+    if found:
+        return f"Not enough to call it AI-generated: {found}, but too many real pictures {kind} look as much like it."
+    return "No sign of AI was found in the picture. This does not prove that there is none."
+
+
+def _times(inference: Inference) -> str | None:
+    """How much likelier than the average upload; None where the evidence is too weak to be worth a word, or its prior unknown."""
+    if inference.prior is None or _odds(inference.probability) < WORTH_A_WORD * _odds(inference.prior):
+        return None
+    return f"it is {inference.probability / inference.prior:.1f} times as likely as the average upload"
+
+
+def _odds(probability: float) -> float:
+    return probability / (1 - probability) if probability < 1 else math.inf

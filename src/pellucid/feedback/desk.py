@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Request
+from PIL import Image
 from sqlalchemy import Connection
 
+from pellucid.analyse.inheritance import hashes_of
 from pellucid.analyse.policy import Policy
+from pellucid.analyse.registration import compared_size
 from pellucid.base.errors import (
     AnalysisFailed,
     AppealOpen,
@@ -24,10 +28,14 @@ from pellucid.base.errors import (
     NothingRestricted,
 )
 from pellucid.base.ids import PATTERN
+from pellucid.base.pixels import Limits, decode
 from pellucid.feedback.known import KnownRulings
+from pellucid.records.event import changed_event
 from pellucid.records.label import Wish
 from pellucid.records.recourse import RecoursePolicy
 from pellucid.records.report import Report
+from pellucid.store.analyses import set_report
+from pellucid.store.deliveries import add_event
 from pellucid.store.store import Store
 
 T = TypeVar("T")
@@ -39,15 +47,21 @@ ERRORS = (
 
 @dataclass
 class Desk:
-    """`load_policy` gives the moderation policy in force; it is asked once, at the first need."""
+    """`load_policy` gives the moderation policy in force; it is asked once, at the first need.
+
+    Pictures within `limits` are opened, one at a time, each in the `room` for its bytes. `tells`: the site hears of events.
+    """
 
     store: Store
     recourse: RecoursePolicy
     load_policy: Callable[[], Policy]
+    limits: Limits = field(default_factory=Limits)
+    room: Callable[[bytes], AbstractContextManager[None]] = lambda _: nullcontext()
+    tells: bool = False
     known: KnownRulings = field(init=False)
 
     def __post_init__(self) -> None:
-        self.known = KnownRulings(self.store, self.recourse.inheritance)
+        self.known = KnownRulings(self.store, self.recourse.inheritance, self.opened)
 
     @cached_property
     def policy(self) -> Policy:
@@ -56,6 +70,22 @@ class Desk:
     def finish(self, report: Report, data: bytes) -> Report:
         """The report with the ruling that holds for the picture, or that should be seen beside it, if there is one."""
         return self.known.applied(report, data, lambda: self.policy)
+
+    def opened(self, data: bytes) -> Image.Image:
+        """As large as pictures are compared, so that nothing larger is held beside another. Raises `ImageError`."""
+        with self.room(data):
+            return compared_size(decode(data, self.limits).image)
+
+    def hashes(self, data: bytes) -> tuple[str, ...]:
+        """What is kept of a ruled picture to find it by. Raises `ImageError`."""
+        with self.room(data):
+            return hashes_of(decode(data, self.limits).image, self.recourse.inheritance)
+
+    def change(self, connection: Connection, report: Report) -> None:
+        """What a ruling made of a report stands in its place, and the site is told."""
+        set_report(connection, report)
+        if self.tells:
+            add_event(connection, changed_event(report))
 
     async def ask(self, question: Callable[[], T]) -> T:
         """Off the event loop."""

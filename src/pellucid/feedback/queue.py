@@ -5,24 +5,21 @@ What another moderator has said of a case is not shown, so that the second one's
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from pellucid.base.errors import InvalidParameter
-from pellucid.base.ids import is_id
 from pellucid.feedback.desk import Held
 from pellucid.records.label import Appeal, Flag
 from pellucid.records.report import Report
+from pellucid.store.cursors import Cursors
 from pellucid.store.moderation_queue import Case, Place, Why, count_waiting, waiting
 from pellucid.store.recourse import appeals_on, flags_on
 
 router = APIRouter(prefix="/v1/queue", tags=["recourse"])
+CURSORS = Cursors("queue", Place)
 
 
 class QueueQuery(BaseModel):
@@ -50,14 +47,14 @@ class QueuePage(BaseModel):
 @router.get("", summary="What waits for a moderator, in his order")
 async def queue(desk: Held, asked: Annotated[QueueQuery, Query()]) -> QueuePage:
     """A case that is ruled on meanwhile is gone from the pages to come; none is shown twice or left out."""
-    after = None if asked.cursor is None else _read_cursor(asked.cursor)
+    after = None if asked.cursor is None else CURSORS.read(asked.cursor)
     return await desk.read(lambda connection: _page(connection, after, asked.limit))
 
 
 def _page(connection: Connection, after: Place | None, limit: int) -> QueuePage:
     cases = waiting(connection, after, limit + 1)
     shown = cases[:limit]
-    cursor = _write_cursor(shown[-1].place) if len(cases) > limit else None
+    cursor = CURSORS.write(shown[-1].place) if len(cases) > limit else None
     return QueuePage(waiting=count_waiting(connection), items=[_shown(connection, case) for case in shown], next=cursor)
 
 
@@ -69,18 +66,3 @@ def _shown(connection: Connection, case: Case) -> QueuedCase:
         flags=[each for each in flags_on(connection, name) if each.state == "open"],
         report=case.report,
     )
-
-
-def _write_cursor(place: Place) -> str:
-    return base64.urlsafe_b64encode(json.dumps([place.why, place.certainty, place.id]).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> Place:
-    try:
-        fields: Any = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        why, certainty, last_id = fields
-        if why in get_args(Why) and isinstance(certainty, int | float) and is_id(last_id):
-            return Place(why, float(certainty), last_id)
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        pass
-    raise InvalidParameter(f"the cursor {cursor[:80]!r} is not one that this service gave; take `next` of the page before")

@@ -3,7 +3,8 @@
 the vote is kept ─ enough agree? ─ no ──→ it waits for another moderator; nothing changes
                                  └ yes ─→ the ruling before it is corrected · the report says what was ruled ·
                                           appeal and flags are closed · the picture is known from now on ·
-                                          reports that inherited the ruling before it say the new one
+                                          reports that inherited the ruling before it say the new one ·
+                                          copies uploaded before are looked for afterwards (feedback/copies.py)
 """
 
 from __future__ import annotations
@@ -14,17 +15,15 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from pellucid.analyse import ruled
-from pellucid.analyse.inheritance import hashes_of
 from pellucid.analyse.quorum import count, needed
 from pellucid.analyse.verdict import decide
 from pellucid.base.errors import InputError, NotFound, PictureWithheld
 from pellucid.base.ids import new_id
-from pellucid.base.pixels import decode
+from pellucid.feedback.copies import look_for_copies
 from pellucid.feedback.desk import Desk, on_behalf
 from pellucid.records.audit import Change
 from pellucid.records.label import Ruling, RulingWish
 from pellucid.records.report import Report
-from pellucid.store.analyses import set_report
 from pellucid.store.audit import record
 from pellucid.store.database import writing
 from pellucid.store.recourse import add_ruling, close_all, heirs_of, hold, rulings_on, set_ruled, set_states
@@ -51,11 +50,12 @@ def rule(desk: Desk, analysis_id: str, wish: RulingWish, asker: str) -> Ruling:
 
 
 def _put_in_force(desk: Desk, connection: Connection, report: Report, ruling: Ruling, hashes: Sequence[str]) -> None:
-    set_report(connection, ruled.ruled(report, ruling, desk.policy))
+    desk.change(connection, ruled.ruled(report, ruling, desk.policy))
     close_all(connection, report.id, ruling.id, datetime.fromisoformat(ruling.created))
     set_ruled(connection, ruling, report.image.sha256, hashes)
     for heir in heirs_of(connection, report.id):
-        set_report(connection, ruled.again(heir, ruling, desk.policy))
+        desk.change(connection, ruled.again(heir, ruling, desk.policy))
+    look_for_copies(connection, ruling)
 
 
 def _drafted(desk: Desk, report: Report, before: Sequence[Ruling], wish: RulingWish, actor: str) -> Ruling:
@@ -83,6 +83,6 @@ def _drafted(desk: Desk, report: Report, before: Sequence[Ruling], wish: RulingW
 def _hashes(desk: Desk, analysis_id: str) -> tuple[str, ...]:
     """By which the picture is found again; none where it is not kept any more, or shown to nobody."""
     try:
-        return hashes_of(decode(desk.store.picture(analysis_id)).image, desk.recourse.inheritance)
+        return desk.hashes(desk.store.picture(analysis_id))
     except (NotFound, PictureWithheld, InputError):
         return ()

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.analyse.statement import Circumstances, statement_of
 from pellucid.base.errors import NothingRestricted
-from pellucid.base.ids import PATTERN
 from pellucid.feedback.desk import AnalysisId, Desk, Held
 from pellucid.records.recourse import RecoursePolicy
 from pellucid.records.statement import Fields, Statement
+from pellucid.store.cursors import STATEMENTS
 from pellucid.store.decisions import PAGE, Decided, Period, decided_in, decided_one
 from pellucid.store.store import Store
 
@@ -43,7 +43,7 @@ class PeriodQuery(BaseModel):
 
 class StatementsQuery(PeriodQuery):
     format: Literal["json", "csv"] = Field("json", description="`csv` is the whole period at once")
-    cursor: str | None = Field(None, pattern=PATTERN, description="`next` of the page before; of JSON only")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the page before; of JSON only")
 
 
 class StatementPage(BaseModel):
@@ -106,11 +106,12 @@ def _statement(desk: Desk, analysis_id: str) -> Statement:
 
 def _page(desk: Desk, asked: StatementsQuery) -> StatementPage:
     decisions = tuple(desk.recourse.statements.visibility)
+    after = STATEMENTS.read(asked.cursor) if asked.cursor else ""
     with desk.store.database.connect() as connection:
-        found = decided_in(connection, asked.period, decisions, asked.cursor or "", PER_CALL + 1)
+        found = decided_in(connection, asked.period, decisions, after, PER_CALL + 1)
     shown = found[:PER_CALL]
     made = [one.fields for decided in shown if (one := _of(decided, desk.recourse))]
-    return StatementPage(statements=made, next=shown[-1].report.id if len(found) > PER_CALL else None)
+    return StatementPage(statements=made, next=STATEMENTS.write(shown[-1].report.id) if len(found) > PER_CALL else None)
 
 
 def _of(decided: Decided, policy: RecoursePolicy) -> Statement | None:

@@ -26,5 +26,10 @@ def answered_event(report: Report) -> Event:
     return Event("analysis.answered", report.id, {"verdict": report.verdict.label, "decision": decision})
 
 
+def changed_event(report: Report) -> Event:
+    """A ruling changed it, its own or one that it inherits or that stands beside it."""
+    return Event("analysis.changed", report.id, answered_event(report).data)
+
+
 def failed_event(analysis: str, code: str, detail: str) -> Event:
     return Event("analysis.failed", analysis, {"problem": {"code": code, "detail": detail}})

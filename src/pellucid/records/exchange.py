@@ -32,7 +32,7 @@ MOST_TEXT = 500
 
 
 @dataclass(frozen=True)
-class Listed:
+class ExchangeFile:
     """The entries of a file, each hash once, and how many lines were passed over."""
 
     entries: tuple[Entry, ...]
@@ -51,7 +51,7 @@ class _Line:
     dropped: bool = False
 
 
-def read_exchange(data: bytes) -> Listed:
+def read_exchange(data: bytes) -> ExchangeFile:
     """Raises `BadExchange` naming the first lines that are wrong, or where there is no PDQ hash at all."""
     try:
         text = data.decode("utf-8-sig")
@@ -63,7 +63,7 @@ def read_exchange(data: bytes) -> Listed:
     if not kept:
         raise BadExchange(f"none of the {len(lines)} lines holds a PDQ hash (64 hex digits); see docs/banks.md for what is read")
     entries = {line.value.lower(): _entry(line) for line in kept}
-    return Listed(tuple(entries.values()), len(lines) - len(kept))
+    return ExchangeFile(tuple(entries.values()), len(lines) - len(kept))
 
 
 def _lines_of(text: str) -> Iterator[_Line]:

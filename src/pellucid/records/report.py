@@ -50,6 +50,7 @@ class Inference(Frozen):
     interval: tuple[Probability, Probability] | None = None
     slice: str
     threshold: Probability | None = None
+    prior: Probability | None = Field(None, description="The share of AI among all uploads that `probability` assumes")
     budget: Budget | None = None
 
 

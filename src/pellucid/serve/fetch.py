@@ -16,6 +16,8 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpcore2
 from httpcore2 import AnyIOBackend, AsyncConnectionPool, AsyncNetworkBackend, AsyncNetworkStream
@@ -28,6 +30,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Take = Callable[[int], None]
 
 MOST_REDIRECTS = 3
+RESOLVING_AT_ONCE = 8
 MOST_ADDRESSES_TRIED = 3
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 HEADERS = ((b"Accept", b"image/*"), (b"Accept-Encoding", b"identity"), (b"User-Agent", b"pellucid"))
@@ -43,18 +46,32 @@ _FAILURES = (
 )
 
 
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """Every address of `host`. Raises `OSError`."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+class SystemResolver:
+    """The machine's own, in threads of its own: names that do not resolve may take a minute each, and hold up nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVING_AT_ONCE, thread_name_prefix="pellucid-dns")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Every address of `host`. Raises `OSError`."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [str(address[0]) for *_, address in found]
+
+    def close(self) -> None:
+        """Waits for no name that is still being asked for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Fetcher:
     """Fetches as the settings allow; `resolve` and `tls` are the machine's own unless a test brings others."""
 
-    def __init__(self, settings: Settings, resolve: Resolve = resolve_by_system, tls: ssl.SSLContext | None = None) -> None:
-        self._settings, self._tls = settings, tls
-        self._backend = CheckedBackend(resolve, settings.fetch_networks)
+    def __init__(self, settings: Settings, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._settings, self._tls, self._own = settings, tls, SystemResolver()
+        self._backend = CheckedBackend(resolve or self._own, settings.fetch_networks)
+
+    def close(self) -> None:
+        self._own.close()
 
     async def fetch(self, url: str, take: Take) -> tuple[bytes, str]:
         """(the bytes, the address to show); `take` is told of every piece before it is kept.

@@ -23,7 +23,7 @@ from pellucid.base.pixels import Limits, decode
 from pellucid.base.settings import Settings
 from pellucid.records.report import Model
 from pellucid.serve.engine import Declared, Engine
-from pellucid.store.banks import Listed, all_banks, entries_in, references_of
+from pellucid.store.banks import BankInForce, all_banks, entries_in, references_of
 from pellucid.store.hashes import answers_before, hash_of, hashes_after
 from pellucid.store.store import Store
 
@@ -39,7 +39,7 @@ class KnownPictures:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._held: tuple[tuple[Listed, ...], Banks] = ((), self._loaded(()))
+        self._held: tuple[tuple[BankInForce, ...], Banks] = ((), self._loaded(()))
 
     def banks(self) -> Banks:
         """As they are now; those who come while a new list is loaded wait for it."""
@@ -48,8 +48,12 @@ class KnownPictures:
             return held[1]
         with self._lock:
             listed = all_banks(self._store.database)
-            if self._held[0] != listed:
-                self._held = (listed, self._loaded(listed))
+            while self._held[0] != listed:
+                # Entries are erased once no bank names them any more: what is named before and after was read whole.
+                loaded, before = self._loaded(listed), listed
+                listed = all_banks(self._store.database)
+                if listed == before:
+                    self._held = (listed, loaded)
             return self._held[1]
 
     def recall(self, sha256: str, declared: Declared | None, setup: str) -> Analysis | None:
@@ -88,7 +92,7 @@ class KnownPictures:
         if len(banks) and blocks(banks.matches(*pdq_orientations(decode(data, limits).image))):
             raise PictureWithheld("a hash bank blocks this picture")
 
-    def _loaded(self, listed: tuple[Listed, ...]) -> Banks:
+    def _loaded(self, listed: tuple[BankInForce, ...]) -> Banks:
         rows = [[(row.number, row.pdq) for row in entries_in(self._store.database, each.list)] for each in listed]
         packed = b"".join(pdq for bank in rows for _, pdq in bank)
         numbers = np.array([number for bank in rows for number, _ in bank], dtype=np.int64)

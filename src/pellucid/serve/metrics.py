@@ -47,6 +47,9 @@ class Metrics:
         self.batch_size = Histogram(
             "pellucid_batch_size", "Views in one pass of the encoder", buckets=BATCH_SIZES, registry=registry
         )
+        self.copies = Counter(
+            "pellucid_copies", "Earlier uploads that a ruling on another picture changed", ["how"], registry=registry
+        )
         self.jobs = Counter("pellucid_jobs", "Analyses worked, by what became of them", ["outcome"], registry=registry)
         self.backlog = Gauge("pellucid_backlog", "Pictures accepted and not answered, in the whole site", registry=registry)
         self.deliveries = Counter("pellucid_deliveries", "Attempts to deliver a webhook", ["outcome"], registry=registry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated
 
@@ -19,13 +18,11 @@ from pellucid.serve.body import received
 from pellucid.serve.derivatives import picture_body
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
-from pellucid.store.cursors import unwrapped, wrapped
+from pellucid.store.cursors import Cursors
 from pellucid.store.search import Alike, Match, Place, SearchFilters
 
 router = APIRouter(prefix="/v1", tags=["search"])
-
-# Numbers as a database can hold them; what lies behind the last match is an empty page.
-_CURSOR = re.compile(r"search:(?P<start>[0-9]{1,9}):(?P<upto>[0-9]{1,18})")
+CURSORS = Cursors("search", Place)
 
 
 class FilterQuery(BaseModel):
@@ -93,9 +90,9 @@ class SimilarList(BaseModel):
 )
 async def search_by_words(service: Held, asked: Annotated[WordQuery, Query()]) -> FoundPage:
     """Over captions, tags and text in the picture. Nothing in `q` is an operator, so nothing in it can be wrong."""
-    place = Place() if asked.cursor is None else read_cursor(asked.cursor)
+    place = Place() if asked.cursor is None else CURSORS.read(asked.cursor)
     found = await service.read(lambda: service.search.by_words(asked.q, asked.filters, asked.limit, place))
-    following = None if found.following is None else write_cursor(found.following)
+    following = None if found.following is None else CURSORS.write(found.following)
     return FoundPage(items=[_found(match) for match in found.matches], next=following)
 
 
@@ -130,18 +127,6 @@ async def search_by_picture(service: Held, request: Request, asked: Annotated[Fi
 async def similar_analyses(service: Held, analysis_id: AnalysisId, asked: Annotated[FilterQuery, Query()]) -> SimilarList:
     """By the cosine of embeddings with every other picture. 404 also where this one has no embedding."""
     return _similar(await service.read(lambda: service.search.similar_to(analysis_id, asked.filters, asked.limit)))
-
-
-def write_cursor(place: Place) -> str:
-    return wrapped(f"search:{place.start}:{place.upto}")
-
-
-def read_cursor(cursor: str) -> Place:
-    """Raises `InvalidParameter`."""
-    found = _CURSOR.fullmatch(unwrapped(cursor))
-    if not found:
-        raise InvalidParameter(f"the cursor {cursor[:80]!r} is not one that this search gave; take `next` of the page before")
-    return Place(int(found["start"]), int(found["upto"]))
 
 
 def _found(match: Match) -> Found:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
@@ -65,6 +65,10 @@ class Service:
         if self._engine is None:
             raise Starting("the models are still being loaded; try again in a second")
         return self._engine
+
+    def room(self, data: bytes) -> AbstractContextManager[None]:
+        """To be held while the picture in `data` is open. Before the models are loaded there is all the room of the process."""
+        return self._engine.room(data) if self._engine is not None else nullcontext()
 
     async def loaded(self) -> Engine:
         """The models; waits for them while they are being loaded. Raises `Starting` where they do not come."""
@@ -131,6 +135,7 @@ class Service:
         return await asyncio.to_thread(question)
 
     def close(self) -> None:
+        self.fetcher.close()
         self.work.close()
         # What was taken and not begun others may take now, and not when the leases end.
         self.store.queue.give_up()

@@ -1,4 +1,4 @@
-"""What runs beside the requests: jobs from the queue, webhooks from the outbox, leases kept, and what is over deleted.
+"""What runs beside the requests: jobs from the queue, webhooks from the outbox, copies of ruled pictures, leases, deletion.
 
 Each is a loop that asks the store, works, and sleeps until it is woken or a little time is over; a loop that meets an error (the
 database was away) logs it and goes on. Jobs use threads that requests leave idle, and always one, so that neither starves.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -21,7 +21,7 @@ from pellucid.records.retention import Retention
 from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver, send
 from pellucid.store.deliveries import Delivery
-from pellucid.store.queue import ANALYSE, Job
+from pellucid.store.queue import ANALYSE, COPIES, Job
 from pellucid.store.sweep import erase_orphans, erase_overdue, forget_old
 
 # How long work put in by another process may wait unseen. Within a process the loops are woken.
@@ -31,19 +31,27 @@ ERASED_AT_ONCE = 100
 # Every object is listed for it.
 ORPHANS_EVERY_S = 24 * 3600.0
 
+# Looks for copies of what was ruled on; says how many reports became of each kind.
+SearchCopies = Callable[[Job], Mapping[str, int]]
+
 log = logging.getLogger(__name__)
 
 
 class Worker:
     """`run` until `stop`; then what is under way is finished and the rest left to others."""
 
-    def __init__(self, service: Service, settings: Settings, receiver: Receiver | None, retention: Retention | None) -> None:
-        self._service = service
+    def __init__(
+        self, service: Service, settings: Settings, receiver: Receiver | None, retention: Retention | None, search: SearchCopies
+    ) -> None:
+        """`search` works one job of the kind `COPIES`."""
+        self._service, self._search = service, search
         self._settings = settings
         self._receiver = receiver
         self._retention = retention
         # Threads of their own: a receiver that is slow must not hold up the questions to the store.
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="pellucid-webhook")
+        # One: it takes minutes where there are many copies, and nobody waits for it.
+        self._searcher = ThreadPoolExecutor(1, thread_name_prefix="pellucid-copies")
         self._stopping = asyncio.Event()
         self._orphans_due = 0.0
 
@@ -54,10 +62,12 @@ class Worker:
             loops.create_task(self._every(settings.lease_s / 3, self._keep_leases))
             if settings.role != "api":
                 loops.create_task(self._work(self._take_jobs, self._start_job))
+                loops.create_task(self._work(self._take_search, self._start_search))
                 loops.create_task(self._every(settings.sweep_minutes * 60, self._sweep))
             if settings.role != "api" and self._receiver is not None:
                 loops.create_task(self._work(self._take_deliveries, self._start_delivery))
         self._senders.shutdown()
+        self._searcher.shutdown()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -99,6 +109,15 @@ class Worker:
             await self._service.work.to_the_end(lambda: self._service.answering.taken(engine, job))
         except Unavailable:
             await asyncio.to_thread(self._service.store.queue.return_unused, job, 0.0)
+
+    async def _take_search(self, under_way: int) -> tuple[Job, ...]:
+        return () if under_way else await asyncio.to_thread(self._service.store.queue.take, COPIES, 1)
+
+    async def _start_search(self, job: Job) -> None:
+        """One that fails is taken up again when its lease ends."""
+        found = await asyncio.get_running_loop().run_in_executor(self._searcher, self._search, job)
+        for how, count in found.items():
+            self._service.metrics.copies.labels(how).inc(count)
 
     async def _take_deliveries(self, under_way: int) -> tuple[Delivery, ...]:
         room = SENDERS - under_way

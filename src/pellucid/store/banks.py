@@ -28,20 +28,20 @@ LEFT_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Listed:
+class BankInForce:
     """A bank with the name of the list that holds now: where both are the same, so are the entries."""
 
     bank: Bank
     list: str
 
 
-def all_banks(database: Engine) -> tuple[Listed, ...]:
+def all_banks(database: Engine) -> tuple[BankInForce, ...]:
     """By name."""
     with database.connect() as connection:
         return tuple(_listed(row) for row in connection.execute(select(banks).order_by(banks.c.name)))
 
 
-def bank_named(database: Engine, name: str) -> Listed:
+def bank_named(database: Engine, name: str) -> BankInForce:
     """Raises `NotFound`."""
     with database.connect() as connection:
         row = connection.execute(select(banks).where(banks.c.name == name)).one_or_none()
@@ -125,7 +125,7 @@ def _deleted(connection: Connection, batch: Any) -> int:
     return connection.execute(delete(bank_entries).where(bank_entries.c.number.in_(batch))).rowcount
 
 
-def _listed(row: Row[*tuple[Any, ...]]) -> Listed:
+def _listed(row: Row[*tuple[Any, ...]]) -> BankInForce:
     values = row._asdict()
     name = values.pop("list")
-    return Listed(Bank.model_validate(values), name)
+    return BankInForce(Bank.model_validate(values), name)

@@ -77,10 +77,15 @@ def counted(connection: Connection, table: Table, by: str, period: Period) -> di
 
 
 def accused_by_machine(connection: Connection, period: Period) -> int:
-    """Pictures whose evidence said AI before anyone ruled: those that still stand so, and those ruled on."""
+    """Pictures whose evidence said AI before anyone ruled: those that still stand so, and those ruled on.
+
+    An heir's verdict is the moderator's whose ruling it inherits, so it is among neither.
+    """
     ruled_on = exists().where(rulings.c.analysis == analyses.c.id, rulings.c.state == "in_force")
     unruled = (
-        select(func.count()).select_from(analyses).where(period.holds(analyses.c.created), analyses.c.verdict.in_(AI), ~ruled_on)
+        select(func.count())
+        .select_from(analyses)
+        .where(period.holds(analyses.c.created), analyses.c.verdict.in_(AI), analyses.c.inherits.is_(None), ~ruled_on)
     )
     ruled = (
         select(func.count())

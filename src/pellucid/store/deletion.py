@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Table, delete, exists, select, text, 
 from pellucid.base.errors import NotFound
 from pellucid.store.leases import now
 from pellucid.store.objects import Objects
-from pellucid.store.tables import METADATA, analyses
+from pellucid.store.tables import METADATA, analyses, jobs
 
 STAYS = ("id", "created", "verdict", "decision", "bundle")
 WHY_LENGTH = 200
@@ -27,6 +27,7 @@ def erase(connection: Connection, objects: Objects, analysis_id: str, why: str) 
     Bytes go before the transaction ends: if that fails, the row stands without its bytes and is deleted at the next try; the
     other way round bytes would stay that no row names.
     """
+    _hold(connection, analysis_id)
     names = _names(connection, analyses, analyses.c.id, analysis_id)
     for table, column in _erased_tables():
         names |= _names(connection, table, column, analysis_id)
@@ -68,6 +69,12 @@ def lock_object(connection: Connection, name: str) -> None:
     """Until the transaction ends nobody else accepts or deletes this object. On SQLite no other transaction writes anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": int(name[:15], 16)})
+
+
+def _hold(connection: Connection, analysis_id: str) -> None:
+    """From here on nobody adds anything to the analysis. In the order in which an answer takes them, its job before its row."""
+    connection.execute(delete(jobs).where(jobs.c.id == analysis_id))
+    connection.execute(select(analyses.c.id).where(analyses.c.id == analysis_id).with_for_update())
 
 
 def _erased_tables() -> list[tuple[Table, Column[Any]]]:

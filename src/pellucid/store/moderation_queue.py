@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from pydantic import FiniteFloat
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, literal, or_, select
 
 from pellucid.records.report import Report
+from pellucid.store.cursors import AnId
 from pellucid.store.tables import analyses, appeals, flags, rulings
 
 Why = Literal["appealed", "second", "flagged", "doubtful"]
@@ -32,8 +34,8 @@ class Place:
     """The last one seen: its line, how certain it was (of the doubtful only), and its id (of the waiting: the first waiting)."""
 
     why: Why
-    certainty: float
-    id: str
+    certainty: FiniteFloat
+    id: AnId
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pellucid.store.leases import LeaseLost, Taking, give_up, is_due, is_taking,
 from pellucid.store.tables import jobs
 
 ANALYSE = "analyse"
+COPIES = "copies"  # of a picture that was ruled on, among those uploaded before
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,11 @@ class Queue:
             return int(connection.execute(select(func.count()).select_from(counted)).scalar_one())
 
 
-def add_job(connection: Connection, kind: str, job_id: str, created: datetime, payload: Any = None) -> None:
-    """Due at once."""
-    values = {"id": job_id, "kind": kind, "created": created, "payload": payload, "due": created, "attempts": 0}
+def add_job(
+    connection: Connection, kind: str, job_id: str, created: datetime, payload: Any = None, due: datetime | None = None
+) -> None:
+    """Due at once where nothing else is said."""
+    values = {"id": job_id, "kind": kind, "created": created, "payload": payload, "due": due or created, "attempts": 0}
     connection.execute(insert(jobs).values(values))
 
 

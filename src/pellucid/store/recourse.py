@@ -16,9 +16,14 @@ from pellucid.store.analyses import answered, standing_of
 from pellucid.store.tables import analyses, appeals, flags, ruled, rulings
 
 
+def hold_row(connection: Connection, analysis_id: str) -> None:
+    """Nobody else rules on it, answers or deletes it before this transaction ends."""
+    connection.execute(select(analyses.c.id).where(analyses.c.id == analysis_id).with_for_update())
+
+
 def hold(connection: Connection, analysis_id: str) -> Report:
     """Its report, which nobody else changes before this transaction ends. Raises `NotFound`, `Deleted`, `NotAnswered`, …"""
-    connection.execute(select(analyses.c.id).where(analyses.c.id == analysis_id).with_for_update())
+    hold_row(connection, analysis_id)
     return answered(standing_of(connection, analysis_id))
 
 
@@ -86,6 +91,12 @@ def ruling_in_force(connection: Connection, analysis_id: str) -> Ruling | None:
     wanted = select(rulings).where(rulings.c.analysis == analysis_id, rulings.c.state == "in_force")
     row = connection.execute(wanted).mappings().one_or_none()
     return ruling_of(row) if row else None
+
+
+def ruled_picture(connection: Connection, analysis_id: str) -> dict[str, Any] | None:
+    """What is kept of the picture to find it by, while a ruling on it is in force."""
+    row = connection.execute(select(ruled).where(ruled.c.analysis == analysis_id)).mappings().one_or_none()
+    return dict(row) if row else None
 
 
 def ruling_of(fields: Mapping[Any, Any]) -> Ruling:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Engine, exists, func, insert, select
 
 from pellucid.base.errors import NotFound
@@ -45,10 +46,13 @@ class SearchFilters:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the next page begins: at match number `start`, of the pictures that were there at the first page (`upto`)."""
+    """Where the next page begins: at match number `start`, of the pictures that were there at the first page (`upto`).
 
-    start: int = 0
-    upto: int | None = None
+    Numbers as a database can hold them; what lies behind the last match is an empty page.
+    """
+
+    start: Annotated[int, Field(ge=0, le=10**9)] = 0
+    upto: Annotated[int, Field(ge=0, le=10**18)] | None = None
 
 
 @dataclass(frozen=True)

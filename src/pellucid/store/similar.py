@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, select
 
 from pellucid.store.tables import analyses, search_entries
 from pellucid.store.vectors import SIZE, Places, Vectors, best
@@ -22,6 +22,9 @@ OVERLAP = 256
 """Places that are read again each time: a transaction that began earlier may be committed later."""
 AT_ONCE = 10_000
 """Rows read by one question: 5 MB."""
+WIDER = 16
+SMALL = 20_000
+"""Where filters leave too few of the candidates, so many times more are asked about before all are, if those are not few."""
 SPARE = 64
 """Candidates beyond the number asked for: bytes may rank wrongly what differs by less than they round off."""
 WHOLE_S = 600.0
@@ -34,8 +37,8 @@ Wanted = Sequence[ColumnElement[bool]]
 class Similar:
     """Safe to use from several threads."""
 
-    def __init__(self) -> None:
-        self._vectors = Vectors()
+    def __init__(self, small: int = SMALL) -> None:
+        self._vectors, self._small = Vectors(), small
         self._lock = threading.Lock()
         self._compared_s = time.monotonic()
 
@@ -43,14 +46,27 @@ class Similar:
         """(place, cosine) of the `count` most similar that are `wanted`, the most similar first."""
         self._follow(connection)
         places, cosines = self._vectors.cosines(vector)
-        candidates = places[best(cosines, 2 * count + SPARE)]
-        found = _exact(connection, vector, wanted, candidates)
-        if len(found) < count and len(candidates) < len(places):
-            # The filters leave out most of the best: ask whom they let through at all.
-            allowed = np.isin(places, _allowed(connection, wanted))
-            candidates = places[allowed][best(cosines[allowed], 2 * count + SPARE)]
-            found = _exact(connection, vector, wanted, candidates)
+        found = _exact(connection, vector, self._candidates(connection, places, cosines, wanted, count))
+        if len(found) < count and not wanted and len(found) < len(places):
+            # Of those that were nearest most were deleted since.
+            with self._lock:
+                self._compare(connection)
+            places, cosines = self._vectors.cosines(vector)
+            found = _exact(connection, vector, self._candidates(connection, places, cosines, wanted, count))
         return found[:count]
+
+    def _candidates(self, connection: Connection, places: Places, cosines: Floats, wanted: Wanted, count: int) -> Places:
+        """The best that are wanted and some more, the best first. Filters are asked about the best, then about all."""
+        most = 2 * count + SPARE
+        for asked in (most,) if len(places) <= self._small else (most, WIDER * most):
+            front = places[best(cosines, asked)]
+            if not wanted:
+                return front
+            found = front[np.isin(front, _wanted_among(connection, front, wanted))]
+            if len(found) >= count or len(front) == len(places):
+                return found[:most]
+        allowed = np.isin(places, _all_wanted(connection, wanted))
+        return places[allowed][best(cosines[allowed], most)]
 
     def _follow(self, connection: Connection) -> None:
         with self._lock:
@@ -82,11 +98,14 @@ def _entries(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row
     return connection.execute(chosen.order_by(entry.place).limit(AT_ONCE)).all()
 
 
-def _exact(connection: Connection, vector: Floats, wanted: Wanted, places: Places) -> list[tuple[int, float]]:
-    """(place, cosine) of those of `places` that are there and wanted, the most similar first."""
+def _exact(connection: Connection, vector: Floats, places: Places) -> list[tuple[int, float]]:
+    """(place, cosine) of those of `places` that are there, the most similar first.
+
+    Without the filters: SQLite's plan would read every picture that they let through.
+    """
     joined = select(search_entries.c.place, analyses.c.embedding).join(analyses, analyses.c.id == search_entries.c.analysis)
     there = (search_entries.c.place.in_(places.tolist()), analyses.c.embedding.is_not(None))
-    rows = connection.execute(joined.where(*there, *wanted)).all()
+    rows = connection.execute(joined.where(*there)).all()
     if not rows:
         return []
     theirs = np.stack([np.frombuffer(row.embedding, dtype="<f2").astype(np.float32) for row in rows])
@@ -94,6 +113,13 @@ def _exact(connection: Connection, vector: Floats, wanted: Wanted, places: Place
     return [(rows[row].place, float(cosines[row])) for row in best(cosines, len(rows)).tolist()]
 
 
-def _allowed(connection: Connection, wanted: Wanted) -> Places:
+def _wanted_among(connection: Connection, places: Places, wanted: Wanted) -> Places:
+    """Asked of one after the other: in a join SQLite would begin with all that the filters let through."""
+    theirs = exists().where(analyses.c.id == search_entries.c.analysis, *wanted)
+    asked = select(search_entries.c.place).where(search_entries.c.place.in_(places.tolist()), theirs)
+    return np.array(connection.execute(asked).scalars().all(), dtype=np.int64)
+
+
+def _all_wanted(connection: Connection, wanted: Wanted) -> Places:
     joined = select(search_entries.c.place).join(analyses, analyses.c.id == search_entries.c.analysis)
     return np.array(connection.execute(joined.where(*wanted)).scalars().all(), dtype=np.int64)

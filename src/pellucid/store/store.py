@@ -34,7 +34,7 @@ from pellucid.store.analyses import (
 )
 from pellucid.store.audit import record
 from pellucid.store.bank_matches import log_matches
-from pellucid.store.cursors import read_cursor, write_cursor
+from pellucid.store.cursors import REPORTS
 from pellucid.store.database import open_database, writing
 from pellucid.store.deletion import erase, lock_object, release_picture
 from pellucid.store.deliveries import Outbox, add_event
@@ -193,13 +193,13 @@ class Store:
             decision=filters.decision,
             since=filters.since,
             until=filters.until,
-            before=None if cursor is None else read_cursor(cursor),
+            before=None if cursor is None else REPORTS.read(cursor),
             limit=limit + 1,
         )
         with self.database.connect() as connection:
             rows = connection.execute(statement).all()
         reports = tuple(Report.model_validate(row.report) for row in rows[:limit])
-        return Page(reports, write_cursor(reports[-1].id) if len(rows) > limit else None)
+        return Page(reports, REPORTS.write(reports[-1].id) if len(rows) > limit else None)
 
     def ping(self) -> None:
         """Raises SQLAlchemy's error where the database does not answer."""
