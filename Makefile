@@ -14,7 +14,7 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve install test system check fix lint types imports bench proof proof-kills bundle ship wheel clean
+.PHONY: help serve demo install test system check fix lint types imports bench proof proof-kills bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -22,6 +22,11 @@ help: ## what can be made
 
 serve: $(VENV)/plain.stamp ## set up the torch-free service and start it on 127.0.0.1:8000
 	$(BIN)/pellucid serve --host $(HOST) --port $(PORT)
+
+# KEEP=1 serves what the last demo left; PICTURES is how many beside those that play a part.
+PICTURES ?= 24
+demo: $(VENV)/plain.stamp ## fill a fresh service with pictures, flags, appeals and rulings, in OUT/demo, and leave it running
+	$(BIN)/python -m examples.demo --out $(OUT) --port $(PORT) --pictures $(PICTURES) $(if $(KEEP),--keep)
 
 test: check ## set up everything, then lint, types, imports and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)

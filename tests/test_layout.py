@@ -53,7 +53,7 @@ def test_nothing_is_called_utils_or_helpers() -> None:
 def test_every_package_of_the_design_is_there_and_no_other() -> None:
     packages = {path.parent.name for path in (ROOT / "src" / "pellucid").glob("*/__init__.py")}
     stages = {"ingest", "train", "export", "evaluate", "serve", "observe", "feedback", "pipelines"}
-    known = {"base", "records", "runtime", "store", "analyse", "nets"} | stages
+    known = {"base", "records", "runtime", "store", "client", "analyse", "nets"} | stages
     assert packages - known == {"defaults"}
 
 

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.settings import Settings, read_settings
+from pellucid.base.webhook_signing import secret_key, signed_headers
 from pellucid.serve.webhook_sending import Receiver, wait_s
-from pellucid.serve.webhook_signing import secret_key, signed_headers
 from tests.pictures import jpeg, png
 from tests.serve.conftest import MakeApp
 from tests.serve.fake import FakeAnalyser

@@ -18,6 +18,7 @@ from pellucid.analyse.policy import Policy, parse_policy
 from pellucid.base.errors import BadPolicy, ConfigError
 from pellucid.base.small_body import SmallBody
 from pellucid.feedback.desk import Desk, Held
+from pellucid.records.dry_run import Change, DryRun
 from pellucid.records.report import Decision, Report
 from pellucid.store.store import Filters
 
@@ -44,31 +45,6 @@ class DryRunWish(BaseModel):
     until: datetime | None = Field(None, description="Only reports made before this moment (RFC 3339)")
     reports: int = Field(2000, ge=1, le=20_000, description="Most stored reports to look at in this call, newest first")
     cursor: str | None = Field(None, max_length=200, description="`next` of the call before")
-
-
-class Change(BaseModel):
-    """How many decisions go `from` one to another; a few of them by id."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    was: Decision = Field(alias="from")
-    to: Decision
-    count: int
-    examples: list[str]
-
-
-class DryRun(BaseModel):
-    """Counts are of this call: add those of all pages up. `in_force` is the policy of today."""
-
-    policy: str
-    in_force: str
-    looked_at: int
-    unchanged: int
-    changes: list[Change]
-    undecided: int = Field(description="Cannot be known: the policy asks for scores that these reports do not keep")
-    not_by_policy: int = Field(description="Decided by a moderator, a hash bank or a describer, or not at all")
-    by_version: dict[str, int] = Field(description="Reports looked at, by the policy version that decided them")
-    next: str | None = Field(description="Send it as `cursor` to go on; null when every stored report was looked at")
 
 
 @router.post("/dry-run", summary="Which stored decisions a policy would change")

@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from pellucid.feedback.desk import Held
-from pellucid.records.label import Appeal, Flag
-from pellucid.records.report import Report
+from pellucid.records.pages import QueuedCase, QueuePage, Why
 from pellucid.store.cursors import Cursors
-from pellucid.store.moderation_queue import Case, Place, Why, count_waiting, waiting
+from pellucid.store.moderation_queue import Case, Place, count_waiting, waiting
 from pellucid.store.recourse import appeals_on, flags_on
 
 router = APIRouter(prefix="/v1/queue", tags=["recourse"])
@@ -27,21 +26,6 @@ class QueueQuery(BaseModel):
 
     limit: int = Field(20, ge=1, le=100, description="Cases a page")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before")
-
-
-class QueuedCase(BaseModel):
-    """`why` it waits; the appeals and flags that are open; the report with everything that was found."""
-
-    why: Why
-    appeals: list[Appeal]
-    flags: list[Flag]
-    report: Report
-
-
-class QueuePage(BaseModel):
-    waiting: dict[Why, int] = Field(description="How many wait in each line; a picture stands in one")
-    items: list[QueuedCase]
-    next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
 
 
 @router.get("", summary="What waits for a moderator, in his order")

@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from pellucid.base.small_body import SmallBody
 from pellucid.feedback.desk import AnalysisId, Asker, Desk, Held, on_behalf
 from pellucid.feedback.ruling import rule
 from pellucid.records.audit import Change
 from pellucid.records.label import Appeal, AppealWish, Flag, FlagWish, Ruling, RulingWish
+from pellucid.records.pages import Appeals, Flags, Rulings
 from pellucid.store.audit import record
 from pellucid.store.database import writing
 from pellucid.store.recourse import add_appeal, add_flag, appeals_on, flags_on, hold, rulings_on
@@ -23,18 +23,6 @@ flagging = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], rou
 appealing = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
 ruling = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
 reading = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["recourse"], route_class=SmallBody)
-
-
-class Flags(BaseModel):
-    items: list[Flag]
-
-
-class Appeals(BaseModel):
-    items: list[Appeal]
-
-
-class Rulings(BaseModel):
-    items: list[Ruling]
 
 
 @flagging.post("/flags", status_code=201, summary="A user says that the answer is wrong")

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pellucid.analyse.statement import Circumstances, statement_of
 from pellucid.base.errors import NothingRestricted
 from pellucid.feedback.desk import AnalysisId, Desk, Held
+from pellucid.records.pages import StatementPage
 from pellucid.records.recourse import RecoursePolicy
 from pellucid.records.statement import Fields, Statement
 from pellucid.store.cursors import STATEMENTS
@@ -44,13 +45,6 @@ class PeriodQuery(BaseModel):
 class StatementsQuery(PeriodQuery):
     format: Literal["json", "csv"] = Field("json", description="`csv` is the whole period at once")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before; of JSON only")
-
-
-class StatementPage(BaseModel):
-    """`statements` is the body that the transparency database takes."""
-
-    statements: list[Fields]
-    next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
 
 
 @of_analysis.get("/statement", summary="The reasons for the decision that stands (DSA Art. 17)")

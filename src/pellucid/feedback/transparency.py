@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from pellucid.analyse.agreement import agreed_share, kappa
@@ -20,6 +19,7 @@ from pellucid.base.rates import lower_bound, upper_bound
 from pellucid.feedback.desk import Held
 from pellucid.feedback.statements import PeriodQuery
 from pellucid.records.label import label_of
+from pellucid.records.transparency import Agreement, Rate, Result, Transparency
 from pellucid.store.decisions import (
     AI,
     Outcome,
@@ -35,43 +35,6 @@ from pellucid.store.tables import analyses, flags, rulings
 router = APIRouter(prefix="/v1/transparency", tags=["recourse"])
 # The mildest first: a ruling that names a milder decision than the one that stood lifts a restriction.
 STRICTNESS = ("allow", "limit", "review", "block")
-Result = Literal["open", "upheld", "overturned", "settled"]
-
-
-class Rate(BaseModel):
-    """`share` is null where there are none; then the bounds say nothing either."""
-
-    count: int
-    of: int
-    share: float | None
-    lower: float
-    upper: float
-
-
-class Agreement(BaseModel):
-    """Of the first two moderators of every case that two have judged."""
-
-    cases: int
-    share: float | None
-    kappa: float | None
-
-
-class Transparency(BaseModel):
-    """`appeals` are those made in the period: `settled` were about `unsure`, where nobody was accused."""
-
-    since: str | None
-    until: str | None
-    verdicts: dict[str, int] = Field(description="Analyses of the period, as their verdicts stand")
-    decisions: dict[str, int]
-    flags: dict[str, int] = Field(description="By what the user held the picture to be")
-    appeals: dict[Result, int]
-    rulings: dict[str, int] = Field(description="By verdict; votes that were outvoted or corrected are among them")
-    accused: int = Field(description="Analyses of the period that the service itself judged to be AI")
-    overturned_of_appeals: Rate = Field(description="Of the appeals that were decided")
-    overturned_of_accused: Rate = Field(description="Of the accused, who appealed and won")
-    agreement: Agreement
-    median_appeal_s: float | None = Field(description="From an appeal to its ruling, in seconds")
-    median_flag_s: float | None = Field(description="From a flag to its ruling, in seconds")
 
 
 @router.get("", summary="A report on decisions, errors, appeals and times of a period")

@@ -39,13 +39,14 @@ from pellucid.base.errors import (
 from pellucid.base.ids import PATTERN
 from pellucid.base.moments import stamp
 from pellucid.records.actor import Actor
+from pellucid.records.pages import ReportPage
 from pellucid.records.report import Decision, Report, VerdictLabel
+from pellucid.records.service import Pending
 from pellucid.serve.access import require
 from pellucid.serve.body import DECLARED, FILE, ByAddress, received
 from pellucid.serve.pending import (
     RETRY_AFTER_S,
     IdempotencyKey,
-    Pending,
     Preference,
     documented_pending,
     idempotency_key,
@@ -76,13 +77,6 @@ class ListQuery(BaseModel):
     until: datetime | None = Field(None, description="Made before this moment (RFC 3339)")
     limit: int = Field(50, ge=1, le=200, description="Reports a page")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before")
-
-
-class ReportPage(BaseModel):
-    """Reports newest first."""
-
-    items: list[Report]
-    next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
 
 
 def upload_body() -> dict[str, Any]:

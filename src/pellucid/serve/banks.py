@@ -22,8 +22,9 @@ from pellucid.base.errors import (
 )
 from pellucid.base.ids import PATTERN
 from pellucid.records.actor import Actor
-from pellucid.records.bank import LARGEST_BOUND, NAME, USUAL_BOUND, Bank, BankRule, MatchEntry, match_lines
+from pellucid.records.bank import LARGEST_BOUND, NAME, USUAL_BOUND, Bank, BankRule, match_lines
 from pellucid.records.exchange import read_exchange
+from pellucid.records.pages import Banks, MatchPage
 from pellucid.records.report import BankAction
 from pellucid.serve.access import require
 from pellucid.serve.body import received
@@ -37,10 +38,6 @@ router = APIRouter(prefix="/v1", tags=["hash banks"])
 Name = Annotated[str, Path(pattern=NAME, description="The bank's name", examples=["known-abuse"])]
 Admin = Annotated[Actor, require("admin")]
 BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, Busy)
-
-
-class Banks(BaseModel):
-    items: list[Bank]
 
 
 class RuleQuery(BaseModel):
@@ -69,13 +66,6 @@ class FilterQuery(BaseModel):
 class MatchQuery(FilterQuery):
     limit: int = Field(50, ge=1, le=200, description="Matches a page")
     after: str | None = Field(None, pattern=PATTERN, description="`next` of the page before")
-
-
-class MatchPage(BaseModel):
-    """Oldest first."""
-
-    items: list[MatchEntry]
-    next: str | None = Field(description="Send it as `after` for the next page; null at the end")
 
 
 @router.get("/banks", summary="All hash banks", dependencies=[require("moderate")], responses=documented())

@@ -5,8 +5,7 @@ Found when asked, from an index of hashes in memory: a picture that came later i
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pellucid.analyse.duplicates import SAME_BYTES, cosine, why_near
 from pellucid.base.errors import AnalysisFailed, Deleted, InvalidParameter, NotAnswered, NotFound
 from pellucid.records.bank import USUAL_BOUND
+from pellucid.records.pages import Duplicate, Duplicates
 from pellucid.records.report import Report
 from pellucid.serve.access import require
 from pellucid.serve.analyses import AnalysisId
@@ -33,22 +33,6 @@ class DuplicateQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(50, ge=1, le=200, description="At most so many, the nearest first")
-
-
-class Duplicate(BaseModel):
-    """Another analysis of the same picture, or nearly the same."""
-
-    analysis: str
-    created: datetime
-    relation: Literal["same_bytes", "near"]
-    hash: str | None = Field(description="Its PDQ hash; null where that says too little")
-    distance: int = Field(description="In how many of 256 bits the hashes differ")
-    cosine: float | None = Field(description="Of the two embeddings; null where one is missing")
-    why: str = Field(description="A sentence for moderators")
-
-
-class Duplicates(BaseModel):
-    items: list[Duplicate]
 
 
 @router.get(

@@ -13,11 +13,11 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.pixels import Picture
 from pellucid.records.derivative import Derivative, Label, Wanted
 from pellucid.records.report import Report
+from pellucid.records.service import ModelInfo
 
 Declared = Literal["none", "edited", "generated"]
 
@@ -41,30 +41,6 @@ class Analyser(Protocol):
         Raises `ImageError` where the bytes are not one.
         """
         ...
-
-
-class SliceBudget(BaseModel):
-    """How many real pictures of a slice would be wrongly accused at its threshold; no threshold: the slice abstains."""
-
-    slice: str = Field(description="Domain and quality of the pictures that the figures hold for")
-    threshold: float | None
-    inherited: bool = Field(description="Whether the threshold is the parent's, for want of real pictures of this slice")
-    accused_per_10000: float | None = None
-    upper: float | None = Field(None, description="One-sided 95 % bound of `accused_per_10000`")
-    measured_on: int | None = Field(None, description="Real pictures the figures were measured on")
-
-
-class ModelInfo(BaseModel):
-    """A bundle that is loaded."""
-
-    model_config = ConfigDict(frozen=True)
-
-    bundle: str = Field(description="Name and id of the bundle, as in a report's `model`")
-    channel: str
-    use: str = Field(description="`any`, or `research` where training data forbid other use")
-    parts: dict[str, str] = Field(default={}, description="Use allowed by part, as `use`")
-    created: str | None = None
-    budgets: list[SliceBudget] = []
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 
 from pellucid.base.errors import Starting, Unavailable
+from pellucid.records.service import Health
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
 
 router = APIRouter(tags=["health"])
-
-
-class Health(BaseModel):
-    status: Literal["ok", "ready"]
 
 
 @router.get("/healthz", summary="Is the process alive?", responses=documented(Unavailable))

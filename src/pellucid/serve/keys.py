@@ -13,6 +13,7 @@ from pellucid.base.ids import PATTERN
 from pellucid.base.small_body import SmallBody
 from pellucid.records.actor import Actor, load_roles
 from pellucid.records.key import Key, KeyWish, Secret
+from pellucid.records.pages import Keys, MadeKey
 from pellucid.serve.access import require
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
@@ -24,16 +25,6 @@ Admin = Annotated[Actor, require("admin")]
 KeyId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a key", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
 OVERLAP_HOURS = 24
 NO_STORE = {"Cache-Control": "no-store"}
-
-
-class MadeKey(Key):
-    """A key with its secret, which is shown here and never again."""
-
-    key: str = Field(description="Send it as `Authorization: Bearer KEY`", examples=["pel_01KANJ5V7ZQ4W4X1T0QK8P3M2C_5f3c…"])
-
-
-class Keys(BaseModel):
-    items: list[Key]
 
 
 class Rotation(BaseModel):

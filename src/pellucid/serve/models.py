@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from pellucid.base.errors import Starting
 from pellucid.records.bundle import Bundle
 from pellucid.records.heads import QUALITIES, Thresholds
+from pellucid.records.service import ModelInfo, Models, SliceBudget
 from pellucid.serve.access import require
-from pellucid.serve.engine import ModelInfo, SliceBudget
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-
-
-class Models(BaseModel):
-    models: list[ModelInfo]
 
 
 @router.get(

@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from pellucid.base.errors import Forbidden, RateLimited, Unauthorized
+from pellucid.records.service import Problem
 from pellucid.serve.examples import add_examples
 from pellucid.serve.metrics import package_version
-from pellucid.serve.problems import Problem, documented
+from pellucid.serve.problems import documented
 
 ASSETS = "/docs/assets"
 DESCRIPTION = """Send a picture, get one report: whether AI made it, what it shows, and what to do about it.

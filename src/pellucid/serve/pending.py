@@ -6,13 +6,13 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Header, Request
-from pydantic import BaseModel, Field
 
 from pellucid.base.errors import InvalidParameter
 from pellucid.records.actor import Actor
+from pellucid.records.service import Pending
 from pellucid.serve.body import Upload
 from pellucid.store.idempotency import Key
 
@@ -31,15 +31,6 @@ IdempotencyKey = Annotated[
         description="Up to 255 printable characters of your choice: the same request sent again begins no second analysis",
     ),
 ]
-
-
-class Pending(BaseModel):
-    """Accepted, and not answered yet. Ask at `location`: 202 until it is answered, 200 and the report then."""
-
-    id: str
-    state: Literal["accepted"] = "accepted"
-    created: str
-    location: str = Field(description="Where the report will be, as the header `Location` says")
 
 
 def wants_later(preference: str | None) -> bool:

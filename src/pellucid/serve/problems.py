@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
@@ -30,6 +29,7 @@ from pellucid.base.errors import (
     Unauthorized,
     Unavailable,
 )
+from pellucid.records.service import Problem
 from pellucid.serve.linger import drain
 
 MEDIA_TYPE = "application/problem+json"
@@ -38,17 +38,6 @@ RETRY_AFTER_S = 1
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 log = logging.getLogger(__name__)
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457). `code` is stable; `detail` is for people and may change."""
-
-    type: str = Field(description="A URN made of the code")
-    title: str = Field(description="The kind of problem in a sentence, the same for every occurrence")
-    status: int = Field(description="The HTTP status", ge=400, le=599)
-    detail: str = Field(description="What was, what is allowed, what to do")
-    code: str = Field(description="Stable name of the kind of problem")
-    instance: str = Field(description="The address that was asked for")
 
 
 def documented(*kinds: type[PellucidError]) -> dict[int | str, dict[str, Any]]:

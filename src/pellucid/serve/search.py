@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import AnalysisTooSlow, Busy, InvalidParameter, NotFound, PictureWithheld, Starting
-from pellucid.records.report import Decision, Report, VerdictLabel
+from pellucid.records.pages import Found, FoundPage, Highlights, Similar, SimilarList
+from pellucid.records.report import Decision, VerdictLabel
 from pellucid.serve.access import require
 from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, AnalysisId
 from pellucid.serve.body import received
@@ -48,38 +49,6 @@ class WordQuery(FilterQuery):
         max_length=2000, description="Words, as people write them; any may match, those with more and rarer come first"
     )
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before")
-
-
-class Highlights(BaseModel):
-    """What matched. Texts are in pieces, of which the second, fourth and so on matched; put them together for the whole."""
-
-    caption: list[str] = []
-    tags: list[str] = Field([], description="Names of the tags that matched")
-    ocr: list[str] = []
-
-
-class Found(BaseModel):
-    report: Report
-    score: float = Field(description="The higher the better; comparable within one search only")
-    highlights: Highlights
-
-
-class FoundPage(BaseModel):
-    """Best first."""
-
-    items: list[Found]
-    next: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
-
-
-class Similar(BaseModel):
-    report: Report
-    cosine: float = Field(description="Of the two pictures' embeddings, -1 to 1")
-
-
-class SimilarList(BaseModel):
-    """The most similar first."""
-
-    items: list[Similar]
 
 
 @router.get(

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.settings import PREFIX, Settings
+from pellucid.base.webhook_signing import secret_key, signed_headers
 from pellucid.serve.metrics import Metrics, package_version
-from pellucid.serve.webhook_signing import secret_key, signed_headers
 from pellucid.store.deliveries import Delivery, Outbox
 
 FIRST_WAIT_S = 5.0

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from pydantic import FiniteFloat
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, literal, or_, select
 
+from pellucid.records.pages import Why
 from pellucid.records.report import Report
 from pellucid.store.cursors import AnId
 from pellucid.store.tables import analyses, appeals, flags, rulings
 
-Why = Literal["appealed", "second", "flagged", "doubtful"]
 LINES: tuple[Why, ...] = get_args(Why)
 # Pictures whose pixels could not be judged are as uncertain as can be.
 UNKNOWN = 0.5
