@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import AnalysisTooSlow, Busy, InvalidParameter, NotFound, PictureWithheld, Starting
+from pellucid.base.moments import Moment
 from pellucid.records.report import Decision, Report, VerdictLabel
 from pellucid.serve.access import require
 from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, AnalysisId
@@ -36,8 +36,8 @@ class FilterQuery(BaseModel):
     verdict: VerdictLabel | None = Field(None, description="Only this verdict")
     decision: Decision | None = Field(None, description="Only this moderation decision")
     tag: str | None = Field(None, max_length=64, description="Only pictures with exactly this tag")
-    since: datetime | None = Field(None, description="Made at or after this moment (RFC 3339)")
-    until: datetime | None = Field(None, description="Made before this moment (RFC 3339)")
+    since: Moment | None = Field(None, description="Made at or after this moment (RFC 3339)")
+    until: Moment | None = Field(None, description="Made before this moment (RFC 3339)")
     limit: int = Field(20, ge=1, le=100, description="Pictures a page")
 
     @property

@@ -46,7 +46,7 @@ def counting(engine: Engine) -> AbstractContextManager[Connection]:
 
 def _open_sqlite(address: URL) -> Engine:
     connect = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-    engine = create_engine(address, connect_args=connect, pool_size=CONNECTIONS)
+    engine = create_engine(address, connect_args=connect, pool_size=CONNECTIONS, hide_parameters=True)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
@@ -56,7 +56,7 @@ def _open_postgresql(address: URL) -> Engine:
     """By pg8000 (BSD) where the address names no driver."""
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+pg8000")
-    engine = create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True)
+    engine = create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True, hide_parameters=True)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 
