@@ -26,6 +26,7 @@ from pellucid.serve import analyses, banks, derivatives, duplicates, health, key
 from pellucid.serve.access import require
 from pellucid.serve.answer_headers import AnswerHeaders
 from pellucid.serve.engine import Analyser, Engine
+from pellucid.serve.framing import OneLength
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
 from pellucid.serve.problems import documented
@@ -67,6 +68,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     openapi.install(app)
     app.add_middleware(RateHeaders)
     app.state.body_timeout_s = settings.body_timeout_s
+    app.add_middleware(OneLength)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app

@@ -30,6 +30,7 @@ from pellucid.base.errors import (
     Unauthorized,
     Unavailable,
 )
+from pellucid.serve.answer_headers import ALWAYS, NO_STORE
 from pellucid.serve.linger import drain
 
 MEDIA_TYPE = "application/problem+json"
@@ -134,9 +135,9 @@ def place_of(loc: Sequence[str | int]) -> str:
 
 
 async def _of_unexpected(request: Request, error: Exception) -> Response:
-    """The cause goes to the log and not to the client."""
+    """The cause goes to the log and not to the client. The framework answers this outside of every middleware."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return ProblemResponse(PellucidError(), request.url.path)
+    return ProblemResponse(PellucidError(), request.url.path, ALWAYS | NO_STORE)
 
 
 def _fields(error: PellucidError, instance: str) -> dict[str, Any]:
