@@ -83,9 +83,6 @@ def test_two_same_lengths_are_one(ask: Callable[[bytes], bytes]) -> None:
 
 
 def test_http_2_and_web_sockets_are_not_switched_to(ask: Callable[[bytes], bytes]) -> None:
-    for upgrade in (
-        b"h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__",
-        b"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhl",
-    ):
+    for upgrade in (b"h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", b"websocket\r\nSec-WebSocket-Version: 13"):
         answer = ask(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: " + upgrade + b"\r\n\r\n")
         assert b" 101 " not in answer.partition(b"\r\n")[0]

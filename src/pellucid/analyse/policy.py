@@ -24,7 +24,7 @@ A mistake is answered as a compiler would: file and line, what stood there, what
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Self
@@ -40,6 +40,7 @@ SHIPPED = Path(__file__).parents[1] / "defaults" / "policies" / "moderation.toml
 SUBJECTS = ("score", "verdict", "domain", "not_domain", "missing")
 # Rules are asked of every picture one after another, and a dry run asks them of thousands.
 MOST_RULES = 200
+MOST_NAMED = 40
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -179,7 +180,14 @@ def faults(policy: Rules, tags: Collection[str] | None = None) -> Iterator[tuple
         for where, name in _scores_of(rule):
             if name not in known:
                 hint = did_you_mean(name, known)
-                yield ("rules", place, "when", where), f"no score is called {name!r}; {hint}known are {', '.join(known)}"
+                yield (
+                    ("rules", place, "when", where),
+                    f"no score is called {name!r}; {hint}known are {_named(known)}",
+                )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
 
 
 def did_you_mean(wrong: str, allowed: Collection[str]) -> str:
