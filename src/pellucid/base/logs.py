@@ -97,9 +97,10 @@ class JsonFormatter(_Discreet):
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """As it is, and as addresses, `repr`, our escapes and JSON write it."""
-    for form in (secret, quote(secret), quote(secret, safe="")):
-        yield from (form, repr(form)[1:-1], escape(form), json.dumps(form)[1:-1])
+    """As it is and as addresses, `repr` and JSON write it, and each of these as our lines do."""
+    written = {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    for form in written:
+        yield from (form, escape(form), json.dumps(form)[1:-1])
 
 
 def _time(record: logging.LogRecord) -> str:

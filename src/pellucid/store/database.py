@@ -6,32 +6,49 @@ so a writing one takes the writer's place at its beginning (BEGIN IMMEDIATE) and
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pellucid.base.errors import ConfigError
 
 BUSY_TIMEOUT_S = 30
 CONNECTIONS = 16
+MOST_SAID = 300
 WRITES = "pellucid_writes"
 LOSABLE = "pellucid_losable"
 
 
 def open_database(url: str) -> Engine:
-    """`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; nothing is asked of it yet. Raises `ConfigError`."""
+    """`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; nothing is asked of it yet. Raises `ConfigError`.
+
+    Errors of the database are told without what was asked of it: that is people's pictures and words.
+    """
     try:
         address = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigError("PELLUCID_DATABASE_URL is no address; allowed is sqlite:///FILE or postgresql://HOST/NAME") from error
-    match address.get_backend_name():
-        case "sqlite":
-            return _open_sqlite(address)
-        case "postgresql":
-            return _open_postgresql(address)
+    try:
+        match address.get_backend_name():
+            case "sqlite":
+                return _open_sqlite(address)
+            case "postgresql":
+                return _open_postgresql(address)
+    except (ArgumentError, ImportError) as error:
+        raise ConfigError(f"PELLUCID_DATABASE_URL names the driver {address.drivername}, which is not here") from error
     raise ConfigError(f"PELLUCID_DATABASE_URL is for {address.get_backend_name()}; allowed are sqlite and postgresql")
+
+
+def check_reached(engine: Engine) -> None:
+    """Raises `ConfigError`, without the address, where the database cannot be connected to."""
+    try:
+        engine.connect().close()
+    except (DBAPIError, sqlite3.Error) as error:
+        said = " ".join(str(getattr(error, "orig", error)).split())[:MOST_SAID]
+        raise ConfigError(f"the database cannot be reached: {said}; PELLUCID_DATABASE_URL and --data say where it is") from None
 
 
 def writing(engine: Engine) -> AbstractContextManager[Connection]:
