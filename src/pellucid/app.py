@@ -24,7 +24,9 @@ from pellucid.records.recourse import load_recourse
 from pellucid.records.retention import load_retention
 from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, search, webhooks
 from pellucid.serve.access import require
+from pellucid.serve.answer_headers import AnswerHeaders
 from pellucid.serve.engine import Analyser, Engine
+from pellucid.serve.framing import OneLength
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
 from pellucid.serve.problems import documented
@@ -53,6 +55,8 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        # Such a redirect would name whatever host the request did.
+        redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
     parts = (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks, health)
@@ -63,6 +67,9 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     problems.install(app)
     openapi.install(app)
     app.add_middleware(RateHeaders)
+    app.state.body_timeout_s = settings.body_timeout_s
+    app.add_middleware(OneLength)
+    app.add_middleware(AnswerHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
 

@@ -24,19 +24,23 @@ A mistake is answered as a compiler would: file and line, what stood there, what
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from pellucid.base.errors import ConfigError
-from pellucid.records.recipe import Place, Recipe, key_lines, load_recipe, parse_recipe
+from pellucid.records.recipe import MOST_MISTAKES, Place, Recipe, key_lines, load_recipe, parse_recipe
 from pellucid.records.report import Decision, Probability, VerdictLabel
 from pellucid.runtime.bundle import SAFETY_CLASSES
 
 SHIPPED = Path(__file__).parents[1] / "defaults" / "policies" / "moderation.toml"
 SUBJECTS = ("score", "verdict", "domain", "not_domain", "missing")
+# Rules are asked of every picture one after another, and a dry run asks them of thousands.
+MOST_RULES = 200
+MOST_NAMED = 40
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -109,7 +113,7 @@ class Rules(Recipe):
     name: Name
     version: Annotated[int, Field(ge=1)]
     concepts: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=MOST_RULES)]
 
 
 class Policy(Rules):
@@ -147,7 +151,7 @@ def parse_policy(text: str, name: str = "policy", tags: Collection[str] | None =
 
 
 def _sound(file: Path, rules: Rules, text: Callable[[], str], tags: Collection[str] | None) -> Policy:
-    if found := list(faults(rules, tags)):
+    if found := list(islice(faults(rules, tags), MOST_MISTAKES)):
         lines = dict(key_lines(text()))
         raise ConfigError("\n".join(f"{file}:{_line(lines, place)}: {_dotted(place)}: {problem}" for place, problem in found))
     return Policy.model_validate(rules.model_dump())
@@ -176,7 +180,14 @@ def faults(policy: Rules, tags: Collection[str] | None = None) -> Iterator[tuple
         for where, name in _scores_of(rule):
             if name not in known:
                 hint = did_you_mean(name, known)
-                yield ("rules", place, "when", where), f"no score is called {name!r}; {hint}known are {', '.join(known)}"
+                yield (
+                    ("rules", place, "when", where),
+                    f"no score is called {name!r}; {hint}known are {_named(known)}",
+                )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
 
 
 def did_you_mean(wrong: str, allowed: Collection[str]) -> str:

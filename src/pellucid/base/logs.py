@@ -1,8 +1,9 @@
 """Logs: one line an event, as JSON or plain, on standard error.
 
 What is logged may hold what a stranger sent (a file name, a header), so every control character, line separator and
-text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117). An API key
-that comes along (in an address, in somebody's error message) loses its secret.
+text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117). A secret that
+comes along (in an address, in somebody's error message) is left out: API keys by their shape, passwords in addresses, and what
+the settings hold.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import logging
 import re
 import sys
 import unicodedata
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Literal, TextIO
+from urllib.parse import quote
 
 from pellucid.base.moments import stamp
 
@@ -23,13 +26,20 @@ Level = Literal["debug", "info", "warning", "error"]
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # An API key (records/key.py): what follows its id is left out, wherever it may have come from.
 _KEY = re.compile(r"(pel_[0-9A-Z]{26}_)[0-9a-f]+")
+# user:password@ in an address: what a database's address, or an error that quotes it, may hold.
+_PASSWORD = re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+@")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
-def configure_logs(level: Level = "info", as_json: bool = False, stream: TextIO | None = None) -> None:
-    """Send all logs (ours, uvicorn's, libraries') through one handler; calling it again replaces that handler."""
+def configure_logs(
+    level: Level = "info", as_json: bool = False, stream: TextIO | None = None, secrets: Collection[str] = ()
+) -> None:
+    """Send all logs (ours, uvicorn's, libraries') through one handler; calling it again replaces that handler.
+
+    Each of `secrets` is left out wherever it comes, however it is escaped.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
+    handler.setFormatter(JsonFormatter(secrets) if as_json else PlainFormatter(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -46,17 +56,33 @@ def escape(text: str) -> str:
     return "".join(_escaped(character) for character in text)
 
 
-class PlainFormatter(logging.Formatter):
+class _Discreet(logging.Formatter):
+    """Leaves secrets out of finished lines."""
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        super().__init__()
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        self._secrets = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))) if forms else None
+
+    def without_secrets(self, line: str) -> str:
+        if "pel_" in line:
+            line = _KEY.sub(r"\1***", line)
+        if "://" in line:
+            line = _PASSWORD.sub(r"\1***@", line)
+        return self._secrets.sub("***", line) if self._secrets else line
+
+
+class PlainFormatter(_Discreet):
     """`2026-11-22T15:04:05.678Z INFO pellucid.serve: analysed id=01J… ms=71`: for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts = "".join(f" {escape(name)}={escape(str(value))}" for name, value in _facts(record).items())
         line = f"{_time(record)} {record.levelname} {escape(record.name)}: {escape(record.getMessage())}{facts}"
         trace = _trace(self, record)
-        return _without_keys(line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line)
+        return self.without_secrets(line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line)
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Discreet):
     """One JSON object a line: time, level, logger, message, what `extra=` held, and the trace; for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -67,11 +93,14 @@ class JsonFormatter(logging.Formatter):
         if trace := _trace(self, record):
             event["trace"] = trace
         # ASCII only: JSON's own \uXXXX escapes every separator and direction mark.
-        return _without_keys(json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f"))
+        return self.without_secrets(json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f"))
 
 
-def _without_keys(line: str) -> str:
-    return _KEY.sub(r"\1***", line) if "pel_" in line else line
+def _forms(secret: str) -> Iterator[str]:
+    """As it is and as addresses, `repr` and JSON write it, and each of these as our lines do."""
+    written = {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    for form in written:
+        yield from (form, escape(form), json.dumps(form)[1:-1])
 
 
 def _time(record: logging.LogRecord) -> str:

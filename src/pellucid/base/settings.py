@@ -7,11 +7,13 @@ A setting says where and how much, never what an answer is: thresholds live in t
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,6 +25,8 @@ from pellucid.base.pixels import Limits
 PREFIX = "PELLUCID_"
 MIB = 1 << 20
 KEY_LENGTH = 16
+LEAST_PASSWORD = 12
+BUCKET_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class Settings(BaseSettings):
@@ -81,12 +85,14 @@ class Settings(BaseSettings):
     propagator: str = Field("", description="Name or code under which the site passes pictures on, in labels of GB 45438.")
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
+        repr=False,
         description=f"Keys with every scope, to begin with: separated by commas, each at least {KEY_LENGTH} characters.",
     )
     roles: Path | None = Field(None, description="Roles for new API keys (TOML); the shipped ones where not set.")
 
     tracking_url: str | None = Field(
         None,
+        repr=False,
         description="MLflow server or database for training runs; `none` keeps journals only; SQLite under `--out` if not set.",
     )
 
@@ -132,10 +138,11 @@ class Settings(BaseSettings):
 
     describer_url: str | None = Field(
         None,
+        repr=False,
         description="Chat endpoint (as vLLM's, ending in `/v1`) that answers the prompts instead of the bundle; none if not set.",
     )
     describer_model: str = Field("qwen2vl", description="Name under which the endpoint serves the model.")
-    describer_key: str | None = Field(None, description="Bearer token that the endpoint asks for.")
+    describer_key: str | None = Field(None, repr=False, description="Bearer token that the endpoint asks for.")
     describer_prompts: Annotated[tuple[str, ...], NoDecode] = Field(
         ("caption@1",), description="Prompts to ask, separated by commas: shipped ones by label or TOML files; one a part."
     )
@@ -149,7 +156,7 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
-            raise ValueError(f"was {value!r}; allowed is http://HOST[:PORT]/v1 or https://…, without query")
+            raise ValueError("allowed is http://HOST[:PORT]/v1 or https://…, without query")
         return value
 
     @field_validator("database_url")
@@ -190,6 +197,15 @@ class Settings(BaseSettings):
         return Limits(self.max_pixels, self.max_side, self.min_side)
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may show; a database's password only where it is no common word."""
+        given = [*self.api_keys, *(secret.get_secret_value() for secret in self.webhook_secrets), self.describer_key]
+        given += [self.webhook_url.get_secret_value()] if self.webhook_url else []
+        given += [os.environ.get(name) for name in BUCKET_SECRETS]
+        passwords = [_password(url) for url in (self.database_url, self.tracking_url, self.describer_url)]
+        return tuple(value for value in given if value) + tuple(word for word in passwords if len(word) >= LEAST_PASSWORD)
+
+    @property
     def on_loopback(self) -> bool:
         """Can nobody reach the service but programs of this machine?"""
         return _is_loopback(self.host)
@@ -211,6 +227,13 @@ def read_settings(**overrides: Any) -> Settings:
 def _complaint(problem: Any) -> str:
     name = "_".join(str(part) for part in problem["loc"][:1])
     return f"{PREFIX}{name.upper()}: {problem['msg']}"
+
+
+def _password(url: str | None) -> str:
+    try:
+        return unquote(urlsplit(url or "").password or "")
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,7 +7,6 @@ the scores that were kept.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pellucid.analyse.dry_run import is_of_policy, would_decide
 from pellucid.analyse.policy import Policy, parse_policy
 from pellucid.base.errors import BadPolicy, ConfigError
+from pellucid.base.moments import Moment
 from pellucid.base.small_body import SmallBody
 from pellucid.feedback.desk import Desk, Held
 from pellucid.records.dry_run import Change, DryRun
@@ -41,8 +41,8 @@ class DryRunWish(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     policy: Toml = Field(description="The moderation policy, as the text of its TOML file")
-    since: datetime | None = Field(None, description="Only reports made at or after this moment (RFC 3339)")
-    until: datetime | None = Field(None, description="Only reports made before this moment (RFC 3339)")
+    since: Moment | None = Field(None, description="Only reports made at or after this moment (RFC 3339)")
+    until: Moment | None = Field(None, description="Only reports made before this moment (RFC 3339)")
     reports: int = Field(2000, ge=1, le=20_000, description="Most stored reports to look at in this call, newest first")
     cursor: str | None = Field(None, max_length=200, description="`next` of the call before")
 

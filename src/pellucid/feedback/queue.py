@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from pellucid.feedback.desk import Held
-from pellucid.records.pages import QueuedCase, QueuePage, Why
+from pellucid.records.pages import QueuedCase, QueuePage
 from pellucid.store.cursors import Cursors
 from pellucid.store.moderation_queue import Case, Place, count_waiting, waiting
 from pellucid.store.recourse import appeals_on, flags_on

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -17,7 +16,9 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.analyse.statement import Circumstances, statement_of
+from pellucid.base.cells import harmless
 from pellucid.base.errors import NothingRestricted
+from pellucid.base.moments import Moment
 from pellucid.feedback.desk import AnalysisId, Desk, Held
 from pellucid.records.pages import StatementPage
 from pellucid.records.recourse import RecoursePolicy
@@ -34,8 +35,8 @@ PER_CALL = 100
 class PeriodQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    since: datetime | None = Field(None, description="Decided at or after this moment (RFC 3339)")
-    until: datetime | None = Field(None, description="Decided before this moment (RFC 3339)")
+    since: Moment | None = Field(None, description="Decided at or after this moment (RFC 3339)")
+    until: Moment | None = Field(None, description="Decided before this moment (RFC 3339)")
 
     @property
     def period(self) -> Period:
@@ -84,7 +85,7 @@ def all_of(store: Store, policy: RecoursePolicy, period: Period) -> Iterator[Fie
 def as_csv(statements: Iterator[Fields]) -> Iterator[str]:
     yield _line(Fields.model_fields)
     for each in statements:
-        yield _line(json.dumps(value) if isinstance(value, list) else value for value in each.model_dump().values())
+        yield _line(json.dumps(value) if isinstance(value, list) else harmless(value) for value in each.model_dump().values())
 
 
 def _statement(desk: Desk, analysis_id: str) -> Statement:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pellucid.base.cells import harmless
 from pellucid.records.report import BankAction, BankMatch, Frozen
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -79,14 +80,10 @@ def match_lines(entries: Iterable[MatchEntry]) -> Iterator[str]:
     yield _line(MATCH_COLUMNS)
     for entry in entries:
         values = {**entry.model_dump(exclude={"match"}), **entry.match.model_dump(), "at": entry.at.isoformat()}
-        yield _line([_harmless(values[name]) for name in MATCH_COLUMNS])
+        yield _line([harmless(values[name]) for name in MATCH_COLUMNS])
 
 
 def _line(cells: Iterable[object]) -> str:
     text = io.StringIO()
     csv.writer(text).writerow(cells)
     return text.getvalue()
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -57,7 +57,10 @@ def read_exchange(data: bytes) -> ExchangeFile:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadExchange("the file is not text in UTF-8; give CSV, one hash a line, or JSON") from error
-    lines = list(_lines_of(text))
+    try:
+        lines = list(_lines_of(text))
+    except csv.Error as error:
+        raise BadExchange(f"the file is not CSV that can be read: {error}") from error
     kept = [line for line in lines if line.kind.lower() in PDQ_NAMES and not line.dropped]
     _refuse_faults(kept)
     if not kept:
@@ -89,7 +92,10 @@ def _entry(line: _Line) -> Entry:
 
 
 def _short(text: str | None) -> str | None:
-    return text[:MOST_TEXT] if text else None
+    """As any database can keep it: no zero byte, and none of the half characters that JSON can write."""
+    if not text:
+        return None
+    return text[:MOST_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _from_plain(text: str) -> Iterator[_Line]:

@@ -25,6 +25,13 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 _TOML_LINE = re.compile(r"\(at line (\d+)")
+# Dotted keys cost tomllib time and memory by the square of their length: 200 KB of them ended the process.
+MOST_PARTS = 16
+_LONG_KEY = re.compile(
+    r"""(?:(?:(?<![\w-])[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}""" % MOST_PARTS  # noqa: UP031
+)
+MOST_MISTAKES = 50
+MOST_SHOWN = 200
 
 
 class Recipe(BaseModel):
@@ -43,8 +50,7 @@ def parse_recipe(path: Path, text: str, kind: type[T]) -> T:
     try:
         return kind.model_validate(_parse(path, text))
     except ValidationError as error:
-        lines = dict(key_lines(text))
-        raise ConfigError("\n".join(_explain(path, lines, kind, one) for one in error.errors(include_url=False))) from error
+        raise ConfigError("\n".join(_mistakes(path, text, kind, error))) from error
 
 
 def recipe_kind(path: Path, allowed: Sequence[str]) -> str:
@@ -73,6 +79,14 @@ def key_lines(text: str) -> Iterator[tuple[Place, int]]:
                 yield place, number
 
 
+def _mistakes(path: Path, text: str, kind: type[BaseModel], error: ValidationError) -> Iterator[str]:
+    """A line each; the file may come from a stranger, so of very many the first ones."""
+    lines, found = dict(key_lines(text)), error.errors(include_url=False)
+    yield from (_explain(path, lines, kind, one) for one in found[:MOST_MISTAKES])
+    if len(found) > MOST_MISTAKES:
+        yield f"{path}: and {len(found) - MOST_MISTAKES} more mistakes"
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -81,6 +95,9 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        raise ConfigError(f"{path}:{line}: a dotted key has more than {MOST_PARTS} parts; no table here lies so deep")
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -89,6 +106,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         found = _TOML_LINE.search(str(error))
         line = int(found.group(1)) if found else len(text.splitlines())
         raise ConfigError(f"{path}:{line}: this is not TOML: {error}") from error
+    except ValueError as error:  # a whole number of thousands of digits
+        raise ConfigError(f"{path}:1: this is not TOML that can be read: {error}") from error
 
 
 def _outside_long_strings(text: str) -> Iterator[tuple[int, str]]:
@@ -141,7 +160,12 @@ def _what(kind: type[BaseModel], place: Place, error: Mapping[str, Any]) -> str:
         case "missing":
             return "this key is missing; add it"
         case _:
-            return f"was {error['input']!r}; {error['msg'][:1].lower()}{error['msg'][1:]}"
+            return f"was {_short(error['input'])}; {error['msg'][:1].lower()}{error['msg'][1:]}"
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}… ({len(shown)} characters)"
 
 
 def _hint(wrong: str, allowed: Sequence[str]) -> str:

@@ -4,14 +4,16 @@
 |---|---|
 | with a key of PELLUCID_API_KEYS | `bootstrap`, with every scope |
 | with a key of the database that is active and has requests left | its own name and scopes |
-| anyone on loopback, as long as no key was ever made | `local`, with every scope |
+| anyone on loopback, as long as no key was ever made, but pages of other sites | `local`, with every scope |
 """
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
@@ -31,6 +33,12 @@ BEARER = HTTPBearer(
 )
 
 
+FAR = (
+    "without API keys only programs of this machine are answered: this comes by another name than loopback's, or from another "
+    "site's page; make a key with `pellucid keys create`"
+)
+
+
 def require(scope: Scope) -> Any:
     """For `dependencies=[require("read")]`, or `actor: Annotated[Actor, require("moderate")]` where it matters who asks."""
     return Security(admitted, scopes=[scope])
@@ -44,7 +52,8 @@ async def admitted(
 ) -> Actor:
     """Raises `Unauthorized`, `RateLimited` or `Forbidden`."""
     sent = given.credentials if given else None
-    admission = await service.read(lambda: enter(service.settings, service.store.database, sent, datetime.now(UTC)))
+    near = is_near(request.headers.get("host", ""), request.headers.get("origin"))
+    admission = await service.read(lambda: enter(service.settings, service.store.database, sent, datetime.now(UTC), near))
     request.state.allowance = left = admission.allowance
     if left is not None and left.refused:
         raise RateLimited(f"the key may ask {left.per_minute} times a minute; come again in {left.reset_s} s", left.reset_s)
@@ -55,14 +64,34 @@ async def admitted(
     return admission.actor
 
 
-def enter(settings: Settings, engine: Engine, sent: str | None, at: datetime) -> Admission:
-    """Raises `Unauthorized`."""
+def enter(settings: Settings, engine: Engine, sent: str | None, at: datetime, near: bool = True) -> Admission:
+    """`near`: no page of another site asks, which matters only where nobody is asked for a key. Raises `Unauthorized`."""
     try:
         return _known(settings, engine, sent, at)
     except Unauthorized:
-        if is_open(settings, engine):
-            return Admission(LOCAL)
-        raise
+        if not is_open(settings, engine):
+            raise
+        if not near:
+            raise Unauthorized(FAR) from None
+        return Admission(LOCAL)
+
+
+def is_near(host: str, origin: str | None) -> bool:
+    """A page elsewhere can send requests to loopback through its reader's browser. They bear the page's `Origin`, or, where the
+    page has its own name point to loopback (DNS rebinding), that name as `Host`: one with a dot, which somebody else may own."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    ours = _is_address(name) or "." not in name or name.endswith(".localhost")
+    return ours and origin in (None, f"http://{host}", f"https://{host}")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def is_open(settings: Settings, engine: Engine) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -37,7 +36,7 @@ from pellucid.base.errors import (
     UnsupportedFormat,
 )
 from pellucid.base.ids import PATTERN
-from pellucid.base.moments import stamp
+from pellucid.base.moments import Moment, stamp
 from pellucid.records.actor import Actor
 from pellucid.records.pages import ReportPage
 from pellucid.records.report import Decision, Report, VerdictLabel
@@ -73,8 +72,8 @@ class ListQuery(BaseModel):
 
     verdict: VerdictLabel | None = Field(None, description="Only this verdict")
     decision: Decision | None = Field(None, description="Only this moderation decision")
-    since: datetime | None = Field(None, description="Made at or after this moment (RFC 3339)")
-    until: datetime | None = Field(None, description="Made before this moment (RFC 3339)")
+    since: Moment | None = Field(None, description="Made at or after this moment (RFC 3339)")
+    until: Moment | None = Field(None, description="Made before this moment (RFC 3339)")
     limit: int = Field(50, ge=1, le=200, description="Reports a page")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before")
 
@@ -130,10 +129,13 @@ async def analyse(
         known = idempotency_key(request, actor, key, upload, service.settings.idempotency_hours)
         if later:
             accepted = await service.accept(upload, known)
-            return _pending(
-                await service.read(lambda: service.store.standing(accepted.id)), {"Preference-Applied": "respond-async"}
-            )
-        report = await service.analyse(upload, known)
+            standing = await service.read(lambda: service.store.standing(accepted.id))
+            if standing.state == "accepted":
+                return _pending(standing, {"Preference-Applied": "respond-async"})
+            # The key was used before and the answer is there: nothing to wait for.
+            report = await service.report_of(accepted.id)
+        else:
+            report = await service.analyse(upload, known)
     response.headers["Content-Location"] = f"{router.prefix}/{report.id}"
     return report
 
@@ -200,7 +202,7 @@ async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     await service.read(lambda: service.known.check_shown(analysis_id))
     kept = await service.read(lambda: service.store.heatmap(analysis_id, engine.bundle))
     png = kept or await service.work.do(lambda: service.store.heatmap(analysis_id, engine.bundle, engine.heatmap))
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    return Response(png, media_type="image/png")
 
 
 def _pending(standing: Standing, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -21,6 +20,7 @@ from pellucid.base.errors import (
     NotMultipart,
 )
 from pellucid.base.ids import PATTERN
+from pellucid.base.moments import Moment
 from pellucid.records.actor import Actor
 from pellucid.records.bank import LARGEST_BOUND, NAME, USUAL_BOUND, Bank, BankRule, match_lines
 from pellucid.records.exchange import read_exchange
@@ -46,7 +46,7 @@ class RuleQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: BankAction = Field(description="What follows from a match")
-    reason: str = Field(min_length=1, max_length=500, description="A sentence that moderators can quote")
+    reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="A sentence that moderators can quote")
     bound: int = Field(USUAL_BOUND, ge=0, le=LARGEST_BOUND, description="Most bits of 256 that may differ; PDQ's rule is 31")
 
 
@@ -56,8 +56,8 @@ class FilterQuery(BaseModel):
     bank: str | None = Field(None, pattern=NAME, description="Only of this bank, also of one that was removed")
     action: BankAction | None = Field(None, description="Only of this action")
     analysis: str | None = Field(None, pattern=PATTERN, description="Only of this analysis")
-    since: datetime | None = Field(None, description="Found at or after this moment (RFC 3339)")
-    until: datetime | None = Field(None, description="Found before this moment (RFC 3339)")
+    since: Moment | None = Field(None, description="Found at or after this moment (RFC 3339)")
+    until: Moment | None = Field(None, description="Found before this moment (RFC 3339)")
 
     def filters(self) -> MatchFilters:
         return MatchFilters(self.bank, self.action, self.analysis, self.since, self.until)

@@ -29,6 +29,7 @@ from pellucid.serve.fetch import Fetcher
 
 FILE = "file"
 DECLARED = "declared_ai"
+MOST_DIGITS = 18  # of a length; `int` refuses thousands
 EXAMPLE_URL = "https://example.com/photo.jpg"
 
 
@@ -91,6 +92,11 @@ async def received(
         open_bytes.held -= stream.count
 
 
+def has_body(request: Request) -> bool:
+    """Does anything follow the headers (RFC 9112, section 6)?"""
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0").strip("0") != ""
+
+
 class _Bounded:
     """The body in pieces; raises at the first byte over the limit, and at once where the header announces as many."""
 
@@ -102,8 +108,8 @@ class _Bounded:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         announced = self._request.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit() and int(announced) > self._limit:
-            raise self._too_large(f"{int(announced)} bytes")
+        if announced.isascii() and announced.isdigit() and (len(announced) > MOST_DIGITS or int(announced) > self._limit):
+            raise self._too_large(f"{announced[:MOST_DIGITS]} bytes")
         async for piece in self._request.stream():
             if self.count + len(piece) > self._limit:
                 raise self._too_large("larger than that")

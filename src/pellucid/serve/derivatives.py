@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pellucid.base.errors import (
     AnalysisFailed,
     AnalysisTooSlow,
+    BadRequest,
     Busy,
     Deleted,
     Forbidden,
@@ -25,7 +26,7 @@ from pellucid.records.actor import Actor
 from pellucid.records.derivative import FORMATS, Derivative, Label, Wanted, label_of
 from pellucid.serve.access import require
 from pellucid.serve.analyses import BODY_ERRORS, IMAGE_ERRORS, MEDIA_TYPES
-from pellucid.serve.body import FILE, received
+from pellucid.serve.body import FILE, has_body, received
 from pellucid.serve.problems import documented
 from pellucid.serve.service import Held, Service
 
@@ -48,7 +49,7 @@ class DerivativeQuery(BaseModel):
         description="What the site says of it: the verdict of `analysis` (if that is given, the default), or as written here. "
         "Marks of AI that the original carries are kept with any of them",
     )
-    analysis: str | None = Field(None, pattern=PATTERN, description="`id` of a report: its picture is taken, and no body")
+    analysis: str | None = Field(None, pattern=PATTERN, description="`id` of a report: its picture is taken, no body")
 
 
 def picture_body(required: bool) -> dict[str, Any]:
@@ -105,6 +106,8 @@ async def derive(
             raise InvalidParameter("`label` is `verdict`, which needs `analysis`; or say none, edited or generated")
         async with received(request, service.settings, service.open_bytes) as upload:
             made = await _made(service, upload.data, wanted, _stated(asked.label))
+    elif has_body(request):
+        raise BadRequest("`analysis` names a stored picture, and there is a body too; send one of them")
     elif "read" not in actor.scopes:
         raise Forbidden(f"the key of {actor.name} lacks the scope `read`, which stored pictures take; send the picture itself")
     else:

@@ -31,6 +31,7 @@ Take = Callable[[int], None]
 
 MOST_REDIRECTS = 3
 RESOLVING_AT_ONCE = 8
+MOST_DIGITS = 18
 MOST_ADDRESSES_TRIED = 3
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 HEADERS = ((b"Accept", b"image/*"), (b"Accept-Encoding", b"identity"), (b"User-Agent", b"pellucid"))
@@ -118,7 +119,7 @@ class Fetcher:
         if packed.lower() not in ("", "identity"):
             raise FetchFailed(f"the answer is packed ({packed[:20]!r}) though it was asked for as it is")
         announced = _header(answer, b"content-length")
-        if announced.isdigit() and int(announced) > limit:
+        if announced.isascii() and announced.isdigit() and (len(announced) > MOST_DIGITS or int(announced) > limit):
             raise _too_large(limit)
         async for piece in answer.aiter_stream():
             count += len(piece)

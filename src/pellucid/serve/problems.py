@@ -6,7 +6,7 @@ One handler a kind of exception: ours, the framework's, a parameter that does no
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -30,11 +30,16 @@ from pellucid.base.errors import (
     Unavailable,
 )
 from pellucid.records.service import Problem
+from pellucid.serve.answer_headers import ALWAYS, NO_STORE
 from pellucid.serve.linger import drain
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:pellucid:problem:"
 RETRY_AFTER_S = 1
+PLACES = {"body": "field", "query": "query parameter", "path": "part of the address"}
+MOST_FAULTS = 20
+MOST_NAME = 80
+MOST_INSTANCE = 500
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 log = logging.getLogger(__name__)
@@ -92,8 +97,10 @@ async def _of_framework(request: Request, error: Exception) -> Response:
         return ProblemResponse(NotFound(f"there is nothing at {path[:200]}; /docs lists what there is"), path)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(_methods_of(request))
-        detail = f"{request.method} is not answered here; allowed is {allowed}"
+        detail = f"{request.method[:MOST_NAME]} is not answered here; allowed is {allowed}"
         return ProblemResponse(MethodNotAllowed(detail), path, {"Allow": allowed})
+    if error.status_code == HTTPStatus.REQUEST_TIMEOUT:
+        return ProblemResponse(BodyTooSlow(str(error.detail)), path)
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ProblemResponse(BodyTooLarge(str(error.detail)), path)
     return ProblemResponse(BadRequest(str(error.detail)), path, error.headers)
@@ -101,14 +108,25 @@ async def _of_framework(request: Request, error: Exception) -> Response:
 
 async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    complaints = "; ".join(f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors())
-    return ProblemResponse(InvalidParameter(complaints), request.url.path)
+    faults = error.errors()
+    complaints = [f"{place_of(fault['loc'])}: {fault['msg']}" for fault in faults[:MOST_FAULTS]]
+    if len(faults) > MOST_FAULTS:
+        complaints.append(f"and {len(faults) - MOST_FAULTS} more")
+    return ProblemResponse(InvalidParameter("; ".join(complaints)), request.url.path)
+
+
+def place_of(loc: Sequence[str | int]) -> str:
+    """("header", "Idempotency-Key") → the header `Idempotency-Key`; ("body",) → the body."""
+    where, names = str(loc[0]) if loc else "body", ".".join(str(part)[:MOST_NAME] for part in loc[1:])
+    if where == "body" and (not names or names.isdecimal()):  # a number is where JSON ends to be any
+        return f"the body, at character {names}" if names else "the body"
+    return f"the {PLACES.get(where, where)} `{names}`" if names else f"the {PLACES.get(where, where)}"
 
 
 async def _of_unexpected(request: Request, error: Exception) -> Response:
-    """The cause goes to the log and not to the client."""
+    """The cause goes to the log and not to the client. The framework answers this outside of every middleware."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return ProblemResponse(PellucidError(), request.url.path)
+    return ProblemResponse(PellucidError(), request.url.path, ALWAYS | NO_STORE)
 
 
 def _fields(error: PellucidError, instance: str) -> dict[str, Any]:
@@ -118,7 +136,7 @@ def _fields(error: PellucidError, instance: str) -> dict[str, Any]:
         status=error.status,
         detail=error.detail,
         code=error.code,
-        instance=instance,
+        instance=instance[:MOST_INSTANCE],
     )
     return problem.model_dump()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.base.errors import AnalysisTooSlow, Busy, InvalidParameter, NotFound, PictureWithheld, Starting
+from pellucid.base.moments import Moment
 from pellucid.records.pages import Found, FoundPage, Highlights, Similar, SimilarList
 from pellucid.records.report import Decision, VerdictLabel
 from pellucid.serve.access import require
@@ -34,8 +34,8 @@ class FilterQuery(BaseModel):
     verdict: VerdictLabel | None = Field(None, description="Only this verdict")
     decision: Decision | None = Field(None, description="Only this moderation decision")
     tag: str | None = Field(None, max_length=64, description="Only pictures with exactly this tag")
-    since: datetime | None = Field(None, description="Made at or after this moment (RFC 3339)")
-    until: datetime | None = Field(None, description="Made before this moment (RFC 3339)")
+    since: Moment | None = Field(None, description="Made at or after this moment (RFC 3339)")
+    until: Moment | None = Field(None, description="Made before this moment (RFC 3339)")
     limit: int = Field(20, ge=1, le=100, description="Pictures a page")
 
     @property

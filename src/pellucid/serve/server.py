@@ -17,9 +17,11 @@ BACKLOG = 1024
 
 def run(app: ASGIApp, settings: Settings, announce: Callable[[str], object]) -> None:
     """Returns after the last answer. Raises `ConfigError` where the address cannot be had."""
-    configure_logs(settings.log_level, settings.log_format == "json")
+    configure_logs(settings.log_level, settings.log_format == "json", secrets=settings.secrets)
     listening = _listen(settings)
-    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=settings.shutdown_grace_s, server_header=False)
+    config = uvicorn.Config(
+        app, log_config=None, timeout_graceful_shutdown=settings.shutdown_grace_s, server_header=False, http="h11"
+    )
     announce(_greeting(_url(listening)))
     uvicorn.Server(config).run(sockets=[listening])
 

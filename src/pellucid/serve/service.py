@@ -30,6 +30,7 @@ from pellucid.store.search import Search
 from pellucid.store.store import Accepted, Incoming, Store
 
 LOOK_AGAIN_S = 0.1
+UNKNOWN = "a mistake of ours; the log says which"
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ class Service:
             self.metrics.ready.set(1)
             log.info("the models are loaded")
         except Exception as error:
-            self.failure = f"{error.code}: {error.detail}" if isinstance(error, PellucidError) else repr(error)
+            # Health is asked without a key: what a library says of this machine stands in the log alone.
+            self.failure = f"{error.code}: {error.detail}" if isinstance(error, PellucidError) else UNKNOWN
             log.exception("the models could not be loaded")
         finally:
             self._settled.set()
@@ -97,7 +99,7 @@ class Service:
             analysis_id, report = await self.work.do(lambda: self.answering.now(engine, picture, key, left))
         finally:
             left.set()
-        return report or await self._report_of(analysis_id)
+        return report or await self.report_of(analysis_id)
 
     async def accept(self, upload: Upload, key: Key | None = None) -> Accepted:
         """Stored, and in the queue; answered by whoever takes it. Raises `Busy` where too many wait already."""
@@ -113,7 +115,7 @@ class Service:
         self.wake()
         return accepted
 
-    async def _report_of(self, analysis_id: str) -> Report:
+    async def report_of(self, analysis_id: str) -> Report:
         """Of a picture that another request or worker answers: waits for it, and raises what it ended with."""
         until = time.monotonic() + self.settings.analysis_timeout_s
         while time.monotonic() < until:

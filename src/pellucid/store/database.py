@@ -6,32 +6,49 @@ so a writing one takes the writer's place at its beginning (BEGIN IMMEDIATE) and
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pellucid.base.errors import ConfigError
 
 BUSY_TIMEOUT_S = 30
 CONNECTIONS = 16
+MOST_SAID = 300
 WRITES = "pellucid_writes"
 LOSABLE = "pellucid_losable"
 
 
 def open_database(url: str) -> Engine:
-    """`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; nothing is asked of it yet. Raises `ConfigError`."""
+    """`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; nothing is asked of it yet. Raises `ConfigError`.
+
+    Errors of the database are told without what was asked of it: that is people's pictures and words.
+    """
     try:
         address = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigError("PELLUCID_DATABASE_URL is no address; allowed is sqlite:///FILE or postgresql://HOST/NAME") from error
-    match address.get_backend_name():
-        case "sqlite":
-            return _open_sqlite(address)
-        case "postgresql":
-            return _open_postgresql(address)
+    try:
+        match address.get_backend_name():
+            case "sqlite":
+                return _open_sqlite(address)
+            case "postgresql":
+                return _open_postgresql(address)
+    except (ArgumentError, ImportError) as error:
+        raise ConfigError(f"PELLUCID_DATABASE_URL names the driver {address.drivername}, which is not here") from error
     raise ConfigError(f"PELLUCID_DATABASE_URL is for {address.get_backend_name()}; allowed are sqlite and postgresql")
+
+
+def check_reached(engine: Engine) -> None:
+    """Raises `ConfigError`, without the address, where the database cannot be connected to."""
+    try:
+        engine.connect().close()
+    except (DBAPIError, sqlite3.Error) as error:
+        said = " ".join(str(getattr(error, "orig", error)).split())[:MOST_SAID]
+        raise ConfigError(f"the database cannot be reached: {said}; PELLUCID_DATABASE_URL and --data say where it is") from None
 
 
 def writing(engine: Engine) -> AbstractContextManager[Connection]:
@@ -46,7 +63,7 @@ def counting(engine: Engine) -> AbstractContextManager[Connection]:
 
 def _open_sqlite(address: URL) -> Engine:
     connect = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-    engine = create_engine(address, connect_args=connect, pool_size=CONNECTIONS)
+    engine = create_engine(address, connect_args=connect, pool_size=CONNECTIONS, hide_parameters=True)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
@@ -56,7 +73,7 @@ def _open_postgresql(address: URL) -> Engine:
     """By pg8000 (BSD) where the address names no driver."""
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+pg8000")
-    engine = create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True)
+    engine = create_engine(address, pool_size=CONNECTIONS, pool_pre_ping=True, hide_parameters=True)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 

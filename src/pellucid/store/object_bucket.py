@@ -60,13 +60,13 @@ class ObjectBucket:
             obstore.delete(self.bucket, made)
 
     def keep_beside(self, name: str, what: str, data: bytes) -> None:
-        obstore.put(self.bucket, f"{place_beside(name)}/{what}", data)
+        obstore.put(self.bucket, place_beside(name, what), data)
         if not self.has(name):  # deleted meanwhile
             self.delete(name)
 
     def beside(self, name: str, what: str) -> bytes | None:
         try:
-            return bytes(obstore.get(self.bucket, f"{place_beside(name)}/{what}").bytes())
+            return bytes(obstore.get(self.bucket, place_beside(name, what)).bytes())
         except (FileNotFoundError, NotFoundError):
             return None
 

@@ -43,7 +43,7 @@ class ObjectFolder:
             shutil.rmtree(self.path / place_beside(name))
 
     def keep_beside(self, name: str, what: str, data: bytes) -> None:
-        place = self.path / place_beside(name) / what
+        place = self.path / place_beside(name, what)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, data)
         if not self.has(name):  # deleted meanwhile
@@ -51,7 +51,7 @@ class ObjectFolder:
 
     def beside(self, name: str, what: str) -> bytes | None:
         try:
-            return (self.path / place_beside(name) / what).read_bytes()
+            return (self.path / place_beside(name, what)).read_bytes()
         except FileNotFoundError:
             return None
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from pellucid.base.errors import ConfigError, NotFound
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+BESIDE = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,127}")
 
 
 class Objects(Protocol):
@@ -63,9 +64,13 @@ def place_of(name: str) -> str:
     return f"{name[:2]}/{name[2:4]}/{name}"
 
 
-def place_beside(name: str) -> str:
-    """The folder of what was made from an object."""
-    return f"{place_of(name)}.beside"
+def place_beside(name: str, what: str | None = None) -> str:
+    """The folder of what was made from an object, or one thing in it. Raises `NotFound` where `what` is no plain name."""
+    if what is None:
+        return f"{place_of(name)}.beside"
+    if not BESIDE.fullmatch(what):
+        raise NotFound(f"{what[:80]!r} is not the name of something kept beside an object")
+    return f"{place_beside(name)}/{what}"
 
 
 def gone(name: str) -> NotFound:

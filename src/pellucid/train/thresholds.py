@@ -77,7 +77,11 @@ def verdict_thresholds(scored: Scored, calibration: Calibration, rule: Verdict) 
     names = [slices[row] for row in real]
     found = slice_thresholds(probabilities, scored.counts[real], names, rule)
     return Thresholds(
-        slices=found, near_below=rule.near_below, near_above=rule.near_above, re_encodings=rule.reencodings, outliers=rule.outliers
+        slices=found,
+        near_below=rule.near_below,
+        near_above=rule.near_above,
+        re_encodings=rule.reencodings,
+        outliers=rule.outliers,
     )
 
 

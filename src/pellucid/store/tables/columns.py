@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Dialect, Integer, String
 from sqlalchemy.types import TypeDecorator
 
-from pellucid.base.errors import InvalidParameter
+from pellucid.base.moments import in_utc
 
 # ULIDs sort by time only where letters are compared by their code and not by a language's rules.
 Id = String(26).with_variant(String(26, collation="C"), "postgresql")
@@ -27,14 +27,6 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return None if value is None else in_utc(value)
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Raises `InvalidParameter` where UTC has no such year."""
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidParameter(f"{moment.isoformat()} is before or after all years that there are in UTC") from error
 
 
 def lease_columns() -> tuple[Column[Any], ...]:
