@@ -62,7 +62,7 @@ def test_it_fills_serves_tells_where_to_look_and_stops_on_ctrl_c(running: tuple[
     with Client(url, keys["admin"]) as admin:
         everything_is_there(admin)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert process.stdout is not None
     assert "stopping" in process.stdout.read()
     with Client(url, retries=Retries(attempts=1)) as late, pytest.raises(ConnectionFailed):
