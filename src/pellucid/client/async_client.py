@@ -1,4 +1,4 @@
-"""The client for programs that do other things meanwhile (asyncio or trio): every method of `Client`, awaited."""
+"""The client for programs that do other things meanwhile (asyncio): every method of `Client`, awaited."""
 
 from __future__ import annotations
 
