@@ -41,6 +41,7 @@ KEYS = "keys.txt"
 SENDERS = 3
 # How long models may load on a slow machine.
 START_S = 180.0
+STOP_S = 60.0
 AI_RULE = """[[rules]]
 name = "ai_is_labelled"
 decision = "limit"
@@ -66,8 +67,9 @@ class People:
 
 def main() -> int:
     asked = arguments()
-    # So that the service ends with us, however we are asked to.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # So that the service ends with us, however we are asked to, and where a shell has us ignore Ctrl-C.
+    for how in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(how, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("PELLUCID_")]:
         del os.environ[name]
     folder = asked.out / "demo"
@@ -135,8 +137,17 @@ def service(folder: Path, port: int) -> Iterator[str | None]:
         else:
             yield greeting.split()[-1]
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        stop(process)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """It answers what it has accepted; what takes longer than that is ended."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def fill(url: str, folder: Path, count: int, trusted: Authority, stranger: Authority) -> None:

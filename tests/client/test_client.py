@@ -117,6 +117,9 @@ def test_a_key_of_ones_own_finds_the_same_analysis_and_takes_no_other_picture(pe
     with pytest.raises(InvalidRequest, match="idempotency-mismatch"):
         pellucid.analyse(png(seed=1), idempotency_key="upload-17")
     assert pellucid.analyse(png()).id != first.id
+    for key in ("two words", "", "a" * 256, "a\n"):
+        with pytest.raises(ValueError, match="idempotency key"):
+            pellucid.analyse(png(), idempotency_key=key)
 
 
 def test_a_list_is_read_through_its_pages_as_far_as_it_is_needed(pellucid: Client) -> None:
@@ -253,7 +256,15 @@ def test_address_and_key_come_from_the_environment_where_they_are_not_given(
 
 @pytest.mark.parametrize(
     ("url", "key"),
-    [("example.com", None), ("ftp://example.com", None), (None, "two words"), (None, "a\r\nb"), (None, "schlüssel")],
+    [
+        ("example.com", None),
+        ("ftp://example.com", None),
+        ("http://", None),
+        ("http://[::1", None),
+        (None, "two words"),
+        (None, "a\r\nb"),
+        (None, "schlüssel"),
+    ],
 )
 def test_what_is_no_address_or_no_key_is_said_at_once_and_no_key_is_shown(url: str | None, key: str | None) -> None:
     with pytest.raises(ValueError, match=r"address is|API key") as wrong:

@@ -112,6 +112,7 @@ def test_says_which_scope_a_key_lacks_and_never_shows_the_key(serve: Serve) -> N
         (Answer(404, b'{"title": "no code"}', "application/problem+json"), "status 404"),
         (Answer(200, b"<html>log in</html>", "text/html"), "Models"),
         (Answer(200, b'{"bundles": []}'), "Models"),
+        (Answer(200, b"not gzip", headers={"Content-Encoding": "gzip"}), "DecodingError"),
     ],
 )
 def test_what_is_not_of_this_api_is_said_to_be_unexpected(answer: Answer, said: str) -> None:

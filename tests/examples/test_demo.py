@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def test_it_fills_serves_tells_where_to_look_and_stops_on_ctrl_c(running: tuple[
     with Client(url, keys["admin"]) as admin:
         everything_is_there(admin)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert process.stdout is not None
     assert "stopping" in process.stdout.read()
     with Client(url, retries=Retries(attempts=1)) as late, pytest.raises(ConnectionFailed):
@@ -112,6 +113,14 @@ def test_it_removes_no_folder_that_no_demo_made(tmp_path: Path) -> None:
     assert "no demo made it" in process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert (tmp_path / "demo" / "precious.txt").read_text() == "mine"
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_is_filled(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = demo(tmp_path, "--once", "--port", str(taken.getsockname()[1]))
+        said = process.communicate(timeout=300)[0]
+    assert "cannot listen on" in said
+    assert process.returncode == 1
 
 
 def test_there_is_nothing_to_keep_before_the_first_run(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The client for programs that do other things meanwhile (asyncio or trio): every method of `Client`, awaited."""
+"""The client for programs that do other things meanwhile (asyncio): every method of `Client`, awaited."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class AsyncClient:
             attempt += 1
             try:
                 answer = await self._http.request(**call.arguments())
-            except httpx2.TransportError as failure:
+            except httpx2.RequestError as failure:
                 wait_s: float | None = self._endpoint.after_failure(call, attempt, failure, retries)
             else:
                 wait_s = self._endpoint.after(call, attempt, answer, retries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ Declared = Literal["none", "edited", "generated"]
 Format = Literal["jpeg", "png", "webp", "avif"]
 Label = Literal["verdict", "none", "edited", "generated"]
 ANALYSES = "/v1/analyses"
+KEY = re.compile(r"[!-~]{1,255}")
 
 
 class Filters(TypedDict, total=False):
@@ -142,6 +144,8 @@ def plain(fields: Mapping[str, object]) -> dict[str, Any]:
 
 def _upload(sending: Sending, declared: Declared | None, key: str | None, **headers: str) -> dict[str, Any]:
     """Always with an `Idempotency-Key`, so that sending it again begins no second analysis."""
+    if key is not None and not KEY.fullmatch(key):
+        raise ValueError(f"the idempotency key is {key[:80]!r}; allowed are 1 to 255 printable characters without spaces")
     body = sending.body(declared_ai=declared)
     given = {"Idempotency-Key": key or uuid.uuid4().hex, **headers}
     return {**body, "headers": {**body.get("headers", {}), **given}}

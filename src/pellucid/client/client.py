@@ -221,7 +221,7 @@ class Client:
             attempt += 1
             try:
                 answer = self._http.request(**call.arguments())
-            except httpx2.TransportError as failure:
+            except httpx2.RequestError as failure:
                 wait_s: float | None = self._endpoint.after_failure(call, attempt, failure, retries)
             else:
                 wait_s = self._endpoint.after(call, attempt, answer, retries)

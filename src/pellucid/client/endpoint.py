@@ -33,7 +33,7 @@ class Endpoint:
     def of(cls, url: str | None, api_key: str | None, timeout_s: float, retries: Retries) -> Endpoint:
         """What is not given is taken from the environment. Raises `ValueError`."""
         address = (url or os.environ.get(URL) or LOCAL).rstrip("/")
-        if not address.startswith(("http://", "https://")):
+        if not _is_address(address):
             raise ValueError(f"the address is {address!r}; allowed is http://HOST[:PORT] or https://…, as in {LOCAL}")
         key = (api_key or os.environ.get(API_KEY) or "").strip() or None
         if key and not (key.isascii() and key.isprintable() and " " not in key):
@@ -60,8 +60,10 @@ class Endpoint:
             raise error
         return wait_s
 
-    def after_failure(self, call: Call[T], attempt: int, failure: httpx2.TransportError, retries: Retries | None = None) -> float:
-        """Seconds until it is sent again. Raises `ConnectionFailed`."""
+    def after_failure(self, call: Call[T], attempt: int, failure: httpx2.RequestError, retries: Retries | None = None) -> float:
+        """Seconds until it is sent again. Raises `ConnectionFailed`, or `UnexpectedAnswer` where what came cannot be unpacked."""
+        if not isinstance(failure, httpx2.TransportError):
+            raise UnexpectedAnswer(f"{call.method} {self.url}{call.path}: {type(failure).__name__} {failure}") from failure
         nothing_sent = isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
         may = call.repeatable or nothing_sent
         wait_s = (retries or self.retries).wait_s(attempt, None, self.luck) if may else None
@@ -71,3 +73,11 @@ class Endpoint:
             what = f"{call.method} {self.url}{call.path}: {type(failure).__name__} after {tried} {failure}"
             raise kind(what.rstrip()) from failure
         return wait_s
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
