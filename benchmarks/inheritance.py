@@ -77,7 +77,7 @@ def _changes(image: Image.Image, other: Image.Image, draw: random.Random) -> Ite
         yield f"edit: {name}, hard", RE_ENCODINGS["hard"](edited)
     wide, high = image.size
     yield "similar: crop of 70 %", image.crop((round(0.15 * wide), round(0.15 * high), round(0.85 * wide), round(0.85 * high)))
-    yield "similar: camera moved by 5 %", image.crop((round(0.05 * wide), 0, wide, high))
+    yield "crop: 5 % less on one side", image.crop((round(0.05 * wide), 0, wide, high))
     yield "similar: turned by 2 degrees", image.rotate(2, Image.Resampling.BICUBIC).crop(_inner(image, 0.06))
     yield "similar: mirrored", ImageOps.mirror(image)
     yield "similar: a quarter brighter", ImageEnhance.Brightness(image).enhance(1.25)

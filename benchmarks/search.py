@@ -1,12 +1,13 @@
 """How long a search takes, by words and by picture, over so many pictures, in SQLite and in PostgreSQL.
 
     python -m benchmarks.search --pictures 8000                  about 2 minutes on a quiet machine
-    python -m benchmarks.search --pictures 8000 1000000          hours less one: a million pictures are 3 GB in each database
+    python -m benchmarks.search --pictures 1000000 --folder DIR  half an hour a database, 4 GB on the disk
     python -m benchmarks.search --pictures 8000 --write docs/proofs/search.md
 
 Captions are synthetic: eleven words drawn by Zipf's law, and eight tags. Embeddings are random directions around 500 centres.
 What is timed is `Search`, as the service calls it: filters, reports and highlights included, one question at a time. PostgreSQL
-is a server of its own, started here, with its usual settings.
+is a server of its own, started here, with its usual settings. Rows are those that the service writes, many at a time, in the way
+each database takes fastest (benchmarks/search_fill.py).
 """
 
 from __future__ import annotations
@@ -23,21 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import text
+from benchmarks.search_fill import Made, fill
 from tests.databases import DURABLE, new_database, postgresql
-from tqdm import tqdm
 
-from pellucid.base.ids import new_id
 from pellucid.evaluate.machine import machine
-from pellucid.records.report import Caption, ImageFacts, Model, Report, Tag, Verdict
-from pellucid.store.analyses import Arrival, add_accepted, set_answered
-from pellucid.store.database import writing
 from pellucid.store.search import Search, SearchFilters
 from pellucid.store.store import Store
 
-WORDS, CENTRES, SIZE = 20_000, 500, 512
-IN_A_TRANSACTION = 2000
 QUESTIONS = 50
 EVERYTHING = SearchFilters()
 TARGET_MS = 50.0
@@ -55,44 +48,12 @@ class Row:
     cpu_ms: float
 
 
-class Made:
-    """Pictures by number, the same on every run."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self._draw = np.random.default_rng(seed)
-        self._centres = self._draw.normal(0, 1, (CENTRES, SIZE)).astype(np.float32)
-        shares = 1 / np.arange(10, WORDS + 10)
-        self._shares = shares / shares.sum()
-        letters = np.array(list("bcdfghjklmnprstvwz"))
-        vowels = np.array(list("aeiou"))
-        self._words = ["".join(self._draw.choice(part) for part in (letters, vowels) * 3) for _ in range(WORDS)]
-
-    def caption(self) -> str:
-        return " ".join(self._words[number] for number in self._draw.choice(WORDS, 11, p=self._shares)).capitalize() + "."
-
-    def report(self) -> Report:
-        facts = ImageFacts(sha256="0" * 64, format="JPEG", width=1, height=1, bytes=1)
-        tags = [
-            Tag(name=self._words[number], score=0.9, source="captions") for number in self._draw.choice(300, 8, replace=False)
-        ]
-        label = "generated" if self._draw.random() < 0.05 else "no_ai_found"
-        return Report(
-            id=new_id(), created=datetime.now(UTC).isoformat(), image=facts, verdict=Verdict(label=label, basis=[], text="-"),
-            model=Model(bundle="-", channel="production", use="any"), caption=Caption(text=self.caption()), tags=tags,
-        )  # fmt: skip
-
-    def embedding(self) -> NDArray[np.float32]:
-        noise = self._draw.normal(0, 1, SIZE).astype(np.float32)
-        made: NDArray[np.float32] = self._centres[self._draw.integers(CENTRES)] + 0.7 * noise
-        return made
-
-
 def main() -> None:
     asked = _arguments()
     rows: list[Row] = []
     for pictures in asked.pictures:
         for database in asked.databases:
-            with store_of(database) as store:
+            with store_of(database, asked.folder) as store:
                 fill(store, pictures)
                 rows += measured(database, store, pictures)
     print(page(rows))
@@ -104,8 +65,8 @@ def main() -> None:
 
 
 @contextmanager
-def store_of(database: str) -> Iterator[Store]:
-    with tempfile.TemporaryDirectory(prefix="pellucid-search-") as folder:
+def store_of(database: str, within: Path | None) -> Iterator[Store]:
+    with tempfile.TemporaryDirectory(prefix="pellucid-search-", dir=within) as folder:
         if database == "sqlite":
             store = Store.open(Path(folder))
             yield store
@@ -117,23 +78,11 @@ def store_of(database: str) -> Iterator[Store]:
             store.close()
 
 
-def fill(store: Store, pictures: int) -> None:
-    made = Made()
-    for start in tqdm(range(0, pictures, IN_A_TRANSACTION), unit="transaction"):
-        with writing(store.database) as connection:
-            for _ in range(start, min(start + IN_A_TRANSACTION, pictures)):
-                report = made.report()
-                add_accepted(connection, Arrival(report.id, datetime.now(UTC), report.image.sha256))
-                set_answered(connection, report, made.embedding())
-    with store.database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text("ANALYZE"))
-
-
 def measured(database: str, store: Store, pictures: int) -> Iterator[Row]:
     search, made = Search(store.database), Made(seed=1)
-    sentences = [made.caption() for _ in range(QUESTIONS)]
+    sentences = made.captions(QUESTIONS)
     common = [" ".join(sentence.split()[:2]) for sentence in sentences]
-    embeddings = [made.embedding() for _ in range(QUESTIONS)]
+    embeddings = list(made.embeddings(QUESTIONS))
     generated = SearchFilters(verdict="generated")
     begun, worked = time.perf_counter(), time.process_time()
     search.by_embedding(embeddings[0], EVERYTHING, 1)
@@ -183,6 +132,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, nargs="+", default=[8000])
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
+    parser.add_argument("--folder", type=Path, help="where the SQLite file lies meanwhile; the temporary folder if not given")
     parser.add_argument("--write", type=Path, help="the page to write")
     parser.add_argument("--json", type=Path, help="figures for machines")
     return parser.parse_args()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 
 from pellucid.base.rates import upper_bound
 from tests.feedback.accuser import Accuser
-from tests.feedback.conftest import FAKE, REAL, Start, appeal, flag, rule, upload
+from tests.feedback.conftest import FAKE, REAL, Start, appeal, flag, report, rule, upload
 from tests.pictures import png
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -101,6 +102,23 @@ def test_who_inherits_a_ruling_is_not_counted_as_accused_by_the_machine(client: 
     assert upload(client, picture)["verdict"]["basis"] == ["ruling"]
     found = client.get("/v1/transparency").json()
     assert (found["verdicts"], found["accused"]) == ({"generated": 2}, 1)
+
+
+def test_what_an_earlier_copy_inherits_was_decided_when_the_other_was_ruled_on(start: Start) -> None:
+    client = start(Accuser(probability=0.1))
+    earlier, first = (upload(client, png(128, 96))["id"] for _ in range(2))
+    assert client.get("/v1/statements").json()["statements"] == []
+    between = datetime.now(UTC)
+    made = rule(client, first, FAKE)
+    until = time.monotonic() + 60
+    while report(client, earlier)["verdict"]["label"] != "generated" and time.monotonic() < until:
+        time.sleep(0.05)
+    found = client.get("/v1/statements", params={"since": between.isoformat()}).json()["statements"]
+    assert [each["puid"] for each in found] == [f"{earlier}-{made['id']}", f"{first}-{made['id']}"]
+    assert client.get("/v1/statements", params={"until": between.isoformat()}).json()["statements"] == []
+    later = upload(client, png(128, 96))["id"]
+    after = client.get("/v1/statements", params={"since": made["created"]}).json()["statements"]
+    assert f"{later}-{made['id']}" in [each["puid"] for each in after]
 
 
 def test_a_long_period_is_read_in_pages(client: TestClient) -> None:

@@ -49,7 +49,7 @@ def statement_of(report: Report, around: Circumstances, policy: RecoursePolicy) 
         category_specification=list(ground.keywords),
         territorial_scope=list(terms.territorial_scope),
         content_date=report.created[:DATE],
-        application_date=(report.ruling.created if report.ruling and not inherited else report.created)[:DATE],
+        application_date=_decided_on(report),
         decision_facts=" ".join(_facts(report, terms))[:5000],
         source_type="SOURCE_TYPE_OTHER_NOTIFICATION" if around.flagged and around.ruling else "SOURCE_VOLUNTARY",
         automated_detection=_detection(around, terms),
@@ -57,6 +57,14 @@ def statement_of(report: Report, around: Circumstances, policy: RecoursePolicy) 
     )
     redress = [each.replace("{id}", report.id) for each in terms.redress]
     return Statement(analysis=report.id, policy=policy.label, fields=fields, redress=redress)
+
+
+def _decided_on(report: Report) -> str:
+    """The day of the ruling on this picture; of one on another only where this one was there before."""
+    of_upload = report.created[:DATE]
+    if report.ruling is None or report.ruling.how == "similar":
+        return of_upload
+    return report.ruling.created[:DATE] if report.ruling.how == "ruled" else max(of_upload, report.ruling.created[:DATE])
 
 
 def _puid(report: Report) -> str:

@@ -80,7 +80,8 @@ async def search_by_picture(service: Held, request: Request, asked: Annotated[Fi
     async with received(request, service.settings, service.open_bytes) as upload:
 
         def looked_at() -> NDArray[np.float32]:
-            service.known.check_sent(upload.data, service.settings.limits)
+            with service.room(upload.data):
+                service.known.check_sent(upload.data, service.settings.limits)
             return embed(upload.data)
 
         embedding = await service.work.do(looked_at)

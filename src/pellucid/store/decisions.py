@@ -1,6 +1,7 @@
 """Decisions of a period and what people said of them: what statements of reasons and transparency reports are made from.
 
-A decision is of the moment at which it was made: of the ruling in force, or of the analysis where nobody ruled.
+A decision is of the moment at which it was made: of the ruling in force, or of the analysis where nobody ruled. What an earlier
+copy inherits was decided when the other picture was ruled on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pellucid.store.recourse import ruling_of
 from pellucid.store.tables import analyses, appeals, flags, rulings
 
 PAGE = 200
+_INHERITED = rulings.alias("inherited")
 AI = [verdict for verdict, label in LABELS.items() if label == "ai"]
 
 
@@ -61,9 +63,11 @@ def decided_in(
     connection: Connection, period: Period, decisions: Sequence[Decision], after: str = "", limit: int = PAGE
 ) -> list[Decided]:
     """Those with one of `decisions` or a verdict of AI, by id; `after` is the last id of the page before."""
+    theirs = _INHERITED.c.created
     moment = or_(
-        and_(rulings.c.id.is_(None), period.holds(analyses.c.created)),
         and_(rulings.c.id.is_not(None), period.holds(rulings.c.created)),
+        and_(rulings.c.id.is_(None), theirs > analyses.c.created, period.holds(theirs)),
+        and_(rulings.c.id.is_(None), or_(theirs.is_(None), theirs <= analyses.c.created), period.holds(analyses.c.created)),
     )
     restricted = or_(analyses.c.decision.in_(decisions), analyses.c.verdict.in_(AI))
     return list(_decided(connection, [moment, restricted, analyses.c.id > after], limit))
@@ -139,9 +143,11 @@ def ruled_in(database: Engine, period: Period) -> Iterator[tuple[Report, Ruling]
 
 def _decided(connection: Connection, conditions: Sequence[ColumnElement[bool]], limit: int) -> Iterator[Decided]:
     in_force = and_(rulings.c.analysis == analyses.c.id, rulings.c.state == "in_force")
+    inherited = and_(_INHERITED.c.analysis == analyses.c.inherits, _INHERITED.c.state == "in_force")
     flagged = exists().where(flags.c.analysis == analyses.c.id, flags.c.created <= rulings.c.created)
     wanted = select(analyses.c.report, flagged.label("flagged"), *_ruling_columns())
-    wanted = wanted.join_from(analyses, rulings, in_force, isouter=True).where(analyses.c.state == "answered", *conditions)
+    wanted = wanted.join_from(analyses, rulings, in_force, isouter=True).join(_INHERITED, inherited, isouter=True)
+    wanted = wanted.where(analyses.c.state == "answered", *conditions)
     for row in connection.execute(wanted.order_by(analyses.c.id).limit(limit)).mappings():
         yield Decided(Report.model_validate(row["report"]), _ruling(row), bool(row["flagged"]))
 
