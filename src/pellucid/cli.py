@@ -17,6 +17,7 @@ import typer
 from pellucid import __version__
 from pellucid.base.errors import ConfigError, InvalidParameter, PellucidError
 from pellucid.base.tables import show, table
+from pellucid.base.telemetry import switch_off_telemetry
 from pellucid.cli_banks import add_commands as add_bank_commands
 from pellucid.cli_bundle import add_commands as add_bundle_commands
 from pellucid.cli_keys import add_commands as add_key_commands
@@ -52,6 +53,7 @@ MANY = 2
 
 def main() -> None:
     """The entry point: `app`, with our errors in one line."""
+    switch_off_telemetry()
     try:
         app()
     except PellucidError as error:
