@@ -1,7 +1,7 @@
 """No library reports to its maker that we run, on what, and from which folder: for before the first import of any of them.
 
-ONNX Runtime (since 1.32, on Linux) and OpenVINO send events when they are imported and keep an id in the home, MLflow and Ray when
-they begin. Nobody asked the site. What a site sets itself stays (docs/adr/0020-no-telemetry.md).
+ONNX Runtime (1.32, on Linux) and OpenVINO send events when they are imported and keep an id in the home, MLflow and Ray when they
+begin. Nobody asked the site. What a site sets itself stays (docs/adr/0020-no-telemetry.md).
 """
 
 from __future__ import annotations
