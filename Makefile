@@ -14,7 +14,7 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve demo install test system check fix lint types imports bench proof proof-kills bundle ship wheel clean
+.PHONY: help serve demo install test system check audit fix lint types imports bench proof proof-kills bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -48,6 +48,10 @@ types: $(VENV)/dev.stamp
 imports: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+# Exit status 3 where the database cannot be asked, 1 where something is known.
+audit: $(VENV)/dev.stamp ## ask a vulnerability database (network) of every pin; says so where it could not be asked
+	$(BIN)/python .ci/audit.py
 
 fix: $(VENV)/dev.stamp ## let the linters repair what they can
 	$(BIN)/ruff check --fix .

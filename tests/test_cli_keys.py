@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from pellucid.cli import app
+from pellucid.base.errors import ConfigError
+from pellucid.cli import app, main
 from pellucid.records.key import parse
 
 RUNNER = CliRunner()
@@ -82,3 +84,55 @@ def test_tampering_is_said_and_ends_with_1(data: Path) -> None:
 @pytest.mark.parametrize("words", [("--since", "yesterday"), ("--checkpoint", "17")])
 def test_refuses_moments_and_checkpoints_that_are_none(data: Path, words: tuple[str, str]) -> None:
     assert run(data, "audit", "verify", *words).exception is not None
+
+
+@pytest.mark.parametrize("words", [("keys", "list"), ("keys", "revoke", "01KAN"), ("audit", "verify"), ("banks", "list")])
+def test_a_folder_without_a_database_is_a_slip_and_none_is_made(data: Path, words: tuple[str, ...]) -> None:
+    result = run(data, *words)
+    assert isinstance(result.exception, ConfigError)
+    assert f"there is no database in {data}" in result.exception.detail
+    assert not data.exists()
+
+
+def test_a_new_database_is_made_for_the_first_key_and_that_is_said_once(data: Path) -> None:
+    first = run(data, "keys", "create", "one", "--role", "platform")
+    assert f"a new database is made in {data}" in first.stderr
+    assert parse(first.stdout.strip()), "standard output holds the key alone"
+    assert "a new database" not in run(data, "keys", "create", "two", "--role", "platform").stderr
+
+
+@pytest.mark.parametrize("columns", ["80", "100"])
+def test_an_id_in_the_list_is_whole_on_a_narrow_terminal(data: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    key_id = made(data, "a-rather-long-name-of-a-platform", "--role", "administrator", "--days", "90", "--per-minute", "600")
+    monkeypatch.setenv("COLUMNS", columns)
+    assert key_id in run(data, "keys", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["keys", "create", "app", "--scope", "reed"], 2),
+        (["keys", "create", "app", "--role", "nobody"], 2),
+        (["keys", "create", "app"], 2),
+        (["keys", "create", "no good\n", "--role", "platform"], 2),
+        (["keys", "create", "app", "--role", "platform", "--days", "0"], 2),
+        (["keys", "create", "app", "--days", "many"], 2),
+        (["keys", "create"], 2),
+        (["audit", "verify", "--checkpoint", "17"], 2),
+        (["audit", "verify", "--since", "yesterday"], 2),
+        (["audit", "verify", "--since", "0001-01-01T00:00:00+23:59"], 2),
+        (["banks", "import", "Bad Name", "list", "--action", "note", "--reason", "r"], 2),
+        (["keys", "revoke", "01KANJ5V7ZQ4W4X1T0QK8P3M2C"], 1),
+    ],
+)
+def test_what_is_wrongly_asked_ends_with_2_and_what_fails_with_1(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], status: int
+) -> None:
+    made(data, "first", "--scope", "read")
+    monkeypatch.setattr(sys, "argv", ["pellucid", *words, *([] if words == ["keys", "create"] else ["--data", str(data)])])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == status
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert error

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pellucid import __version__
-from pellucid.base.errors import ConfigError, PellucidError
+from pellucid.base.errors import ConfigError, InvalidParameter, PellucidError
 from pellucid.base.tables import show, table
+from pellucid.base.telemetry import switch_off_telemetry
 from pellucid.cli_banks import add_commands as add_bank_commands
 from pellucid.cli_bundle import add_commands as add_bundle_commands
 from pellucid.cli_keys import add_commands as add_key_commands
@@ -44,17 +45,20 @@ app = typer.Typer(
 )
 add_bundle_commands(app)
 
+FAILED = 1
+WRONGLY_ASKED = 2
 SOME_NOT_ANSWERED = 3
 MANY = 2
 
 
 def main() -> None:
     """The entry point: `app`, with our errors in one line."""
+    switch_off_telemetry()
     try:
         app()
     except PellucidError as error:
         typer.echo(f"{error.code}: {error.detail}", err=True)
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        sys.exit(WRONGLY_ASKED if isinstance(error, ConfigError | InvalidParameter) else FAILED)
 
 
 def _show_version(asked: bool) -> None:

@@ -42,7 +42,7 @@ def import_bank(
         listed = read_exchange(file.read_bytes())
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    with database_at(data) as database:
+    with database_at(data, make=True) as database:
         bank = import_bank(database, rule, listed.entries, operator())
     typer.echo(f"{bank.label}: {bank.entries:,} entries, {listed.passed_over:,} passed over; {bank.action} within {bank.bound}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.base.errors import ConfigError
+from pellucid.base.moments import in_utc
 from pellucid.base.tables import show, table
 from pellucid.cli_parts import Data, database_at, operator
 
@@ -47,7 +48,7 @@ def create(
 
     asked = wish(name=name, role=role, scopes=scope or [], expires_in_days=days, per_minute=per_minute)
     roles = load_roles(read_settings().roles)
-    with database_at(data) as engine:
+    with database_at(data, make=True) as engine:
         _print_once(*create_key(engine, asked, roles, operator(), datetime.now(UTC)))
 
 
@@ -117,10 +118,9 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return in_utc(datetime.fromisoformat(text))
     except ValueError as error:
         raise ConfigError(f"--since is {text!r}; allowed is a moment, as in 2026-11-22 or 2026-11-22T15:04:05+01:00") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _print_once(key: Key, secret: Secret) -> None:

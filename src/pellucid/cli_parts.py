@@ -67,12 +67,24 @@ def _root(text: str) -> tuple[str, Path]:
 
 
 @contextmanager
-def database_at(data: Path | None) -> Iterator[Engine]:
-    """The database that `serve` with the same settings would open."""
+def database_at(data: Path | None, make: bool = False) -> Iterator[Engine]:
+    """The database that `serve` with the same settings would open; where `make` says so a new one is made, and that is said.
+
+    Raises `ConfigError` where there is none: a slip in `--data` would else look like a site without keys.
+    """
     from pellucid.app import open_store
     from pellucid.base.settings import read_settings
+    from pellucid.store.database import is_made
 
-    store = open_store(read_settings(data_dir=data))
+    settings = read_settings(data_dir=data)
+    folder = settings.data_dir
+    if settings.database_url is None and not is_made(folder):
+        if not make:
+            raise ConfigError(
+                f"there is no database in {folder}; name the folder that `serve` has with --data or PELLUCID_DATA_DIR"
+            )
+        typer.echo(f"a new database is made in {folder}; start the service with `pellucid serve --data {folder}`", err=True)
+    store = open_store(settings)
     try:
         yield store.database
     finally:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pellucid.base.errors import ConfigError
+from pellucid.base.moments import in_utc
 
 if TYPE_CHECKING:
     from pellucid.base.settings import Settings
@@ -89,7 +90,6 @@ def _store(data: Path | None) -> Iterator[tuple[Settings, Store]]:
 
 def _moment(option: str, text: str | None) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text) if text else None
+        return in_utc(datetime.fromisoformat(text)) if text else None
     except ValueError as error:
         raise ConfigError(f"{option} is {text!r}; allowed is a moment as 2026-11-01 or 2026-11-01T12:00:00Z") from error
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -1,4 +1,4 @@
-"""The receiver's check of `examples/check_webhook.py` against webhooks of the real service: each is believed once, and no other."""
+"""The receiver's check of `examples/check_webhook.py` and webhooks of the real service: each is believed once, no other."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from examples.check_webhook import TOLERANCE_S, Refused, SeenIds, checked
 from starlette.testclient import TestClient
 
-from examples.check_webhook import TOLERANCE_S, Refused, SeenIds, checked
-from pellucid.serve.webhook_signing import secret_key, signed_headers
+from pellucid.base.webhook_signing import secret_key, signed_headers
 from tests.pictures import png
 from tests.serve.conftest import MakeApp
 from tests.serve.receiver import Message, receiving

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -97,3 +98,11 @@ def test_a_site_whose_key_does_not_fit_is_never_ready_and_says_why(make_app: Mak
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert "belong together" in answer.text
+
+
+@pytest.mark.parametrize("sent", [{"content": png()}, {"files": {"file": ("a.png", png())}}, {"content": iter([b"x"])}])
+def test_a_body_beside_a_stored_picture_is_refused_and_not_passed_over(client: TestClient, sent: dict[str, Any]) -> None:
+    stored = client.post("/v1/analyses", content=png(seed=3)).json()["id"]
+    answer = client.post(ADDRESS, params={"analysis": stored}, **sent)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert client.post(ADDRESS, params={"analysis": stored}).status_code == 200

@@ -241,3 +241,25 @@ def test_the_embedding_is_kept_of_what_was_answered_later(make_app: MakeApp) -> 
         wait_for(client, location)
         found = app.state.service.store.embedding(location.rpartition("/")[2])
     assert np.allclose(found, 0.25)
+
+
+def test_a_key_used_again_for_later_gives_the_answer_that_is_there(client: TestClient) -> None:
+    headers = {**LATER, "Idempotency-Key": "upload-1"}
+    accepted = client.post("/v1/analyses", content=png(), headers=headers)
+    assert accepted.status_code == 202
+    report = wait_for(client, accepted.headers["location"])
+    again = client.post("/v1/analyses", content=png(), headers=headers)
+    assert (again.status_code, again.json()) == (200, report)
+    assert again.headers["content-location"] == accepted.headers["location"]
+    assert "preference-applied" not in again.headers, "it was answered at once"
+
+
+def test_a_key_used_again_for_later_gives_the_failure_that_is_there(make_app: MakeApp) -> None:
+    headers = {**LATER, "Idempotency-Key": "upload-1"}
+    with TestClient(make_app()) as client:
+        location = client.post("/v1/analyses", content=jpeg()[:200], headers=headers).headers["location"]
+        wait_until(lambda: client.get(location).status_code == 409)
+        again = client.post("/v1/analyses", content=jpeg()[:200], headers=headers)
+        assert (again.status_code, again.json()["code"]) == (422, "broken-image")
+        client.delete(location)
+        assert client.post("/v1/analyses", content=jpeg()[:200], headers=headers).status_code == 410

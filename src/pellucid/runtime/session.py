@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.base.errors import BundleError
+from pellucid.base.telemetry import switch_off_telemetry
 
 Tensors = dict[str, NDArray[np.generic]]
 BackEnd = Literal["openvino", "onnxruntime"]
@@ -33,6 +34,7 @@ class OpenVinoSession:
     """OpenVINO on the CPU; float parts in float32, so that the same file gives the same bits with or without bf16 units."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
+        switch_off_telemetry()
         import openvino as ov
 
         options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
@@ -53,6 +55,7 @@ class OnnxRuntimeSession:
     """ONNX Runtime on the CPU. `exact`: sums of int8 products never saturate, which they may without VNNI; somewhat slower."""
 
     def __init__(self, path: Path, threads: int = 0, exact: bool = False) -> None:
+        switch_off_telemetry()
         import onnxruntime as ort
 
         options = ort.SessionOptions()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -40,6 +41,15 @@ def open_database(url: str) -> Engine:
     except (ArgumentError, ImportError) as error:
         raise ConfigError(f"PELLUCID_DATABASE_URL names the driver {address.drivername}, which is not here") from error
     raise ConfigError(f"PELLUCID_DATABASE_URL is for {address.get_backend_name()}; allowed are sqlite and postgresql")
+
+
+def file_in(folder: Path) -> Path:
+    """Where the database of one machine lies."""
+    return folder / "pellucid.sqlite"
+
+
+def is_made(folder: Path) -> bool:
+    return file_in(folder).is_file()
 
 
 def check_reached(engine: Engine) -> None:

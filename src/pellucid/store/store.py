@@ -35,7 +35,7 @@ from pellucid.store.analyses import (
 from pellucid.store.audit import record
 from pellucid.store.bank_matches import log_matches
 from pellucid.store.cursors import REPORTS
-from pellucid.store.database import check_reached, open_database, writing
+from pellucid.store.database import check_reached, file_in, open_database, writing
 from pellucid.store.deletion import erase, lock_object, release_picture
 from pellucid.store.deliveries import Outbox, add_event
 from pellucid.store.hashes import keep_hash
@@ -100,7 +100,7 @@ class Store:
     ) -> Store:
         """Database and objects lie in `folder` where no address says otherwise. Raises `ConfigError`."""
         folder.mkdir(parents=True, exist_ok=True)
-        database = open_database(database_url or f"sqlite:///{folder / 'pellucid.sqlite'}")
+        database = open_database(database_url or f"sqlite:///{file_in(folder)}")
         check_reached(database)
         migrate(database)
         holder = new_id()
