@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
@@ -19,7 +21,7 @@ from pellucid.base.ids import is_id
 from pellucid.feedback.desk import Held
 from pellucid.records.label import Appeal, Flag
 from pellucid.records.report import Report
-from pellucid.store.moderation_queue import Case, Place, Why, count_waiting, waiting
+from pellucid.store.moderation_queue import LINES, Case, Place, Why, count_waiting, waiting
 from pellucid.store.recourse import appeals_on, flags_on
 
 router = APIRouter(prefix="/v1/queue", tags=["recourse"])
@@ -33,9 +35,10 @@ class QueueQuery(BaseModel):
 
 
 class QueuedCase(BaseModel):
-    """`why` it waits; the appeals and flags that are open; the report with everything that was found."""
+    """`why` it waits and since when; the appeals and flags that are open; the report with everything that was found."""
 
     why: Why
+    since: datetime
     appeals: list[Appeal]
     flags: list[Flag]
     report: Report
@@ -50,14 +53,15 @@ class QueuePage(BaseModel):
 @router.get("", summary="What waits for a moderator, in his order")
 async def queue(desk: Held, asked: Annotated[QueueQuery, Query()]) -> QueuePage:
     """A case that is ruled on meanwhile is gone from the pages to come; none is shown twice or left out."""
-    after = None if asked.cursor is None else _read_cursor(asked.cursor)
-    return await desk.read(lambda connection: _page(connection, after, asked.limit))
+    after = None if asked.cursor is None else read_cursor(asked.cursor)
+    return await desk.read(lambda connection: page_of(connection, after, asked.limit))
 
 
-def _page(connection: Connection, after: Place | None, limit: int) -> QueuePage:
-    cases = waiting(connection, after, limit + 1)
+def page_of(connection: Connection, after: Place | None, limit: int, lines: Sequence[Why] = LINES) -> QueuePage:
+    """At most `limit` cases behind `after`, of some of the lines; `waiting` counts all."""
+    cases = waiting(connection, after, limit + 1, lines)
     shown = cases[:limit]
-    cursor = _write_cursor(shown[-1].place) if len(cases) > limit else None
+    cursor = write_cursor(shown[-1].place) if len(cases) > limit else None
     return QueuePage(waiting=count_waiting(connection), items=[_shown(connection, case) for case in shown], next=cursor)
 
 
@@ -65,17 +69,19 @@ def _shown(connection: Connection, case: Case) -> QueuedCase:
     name = case.report.id
     return QueuedCase(
         why=case.place.why,
+        since=case.place.since,
         appeals=[each for each in appeals_on(connection, name) if each.state == "open"],
         flags=[each for each in flags_on(connection, name) if each.state == "open"],
         report=case.report,
     )
 
 
-def _write_cursor(place: Place) -> str:
+def write_cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(json.dumps([place.why, place.certainty, place.id]).encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> Place:
+def read_cursor(cursor: str) -> Place:
+    """Raises `InvalidParameter`."""
     try:
         fields: Any = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         why, certainty, last_id = fields
