@@ -1,4 +1,4 @@
-"""Composes the ASGI application: the routers of `serve` around one `Service`.
+"""Composes the ASGI application: the routers of `serve`, `feedback` and the console around one `Service`.
 
 The models are loaded in the background, so liveness answers at once and readiness as soon as pictures can be answered.
 """
@@ -17,6 +17,9 @@ from fastapi import APIRouter, FastAPI
 
 from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
+from pellucid.console.headers import ConsoleHeaders
+from pellucid.console.office import Office
+from pellucid.console.routes import ROUTERS
 from pellucid.feedback import policies, queue, routes, statements, transparency
 from pellucid.feedback.desk import ERRORS, Desk
 from pellucid.records.actor import Scope
@@ -27,12 +30,13 @@ from pellucid.serve.access import require
 from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
+from pellucid.serve.origin import OwnSite
 from pellucid.serve.problems import documented
 from pellucid.serve.rates import RateHeaders
 from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver
 from pellucid.serve.worker import Worker
-from pellucid.store.keys import any_key_made
+from pellucid.store.accounts import is_anyone_known
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
@@ -55,16 +59,30 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         openapi_url="/openapi.json",
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    parts = (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks, health)
-    for part in (health,) if settings.role == "worker" else parts:
-        app.include_router(part.router)
-    if settings.role != "worker":
-        _add_recourse(app)
+    app.include_router(health.router)
+    if settings.role in ("all", "api"):
+        _add_api(app)
+    if settings.role in ("all", "console"):
+        _add_console(app)
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(OwnSite, settings=settings)
     app.add_middleware(RateHeaders)
+    app.add_middleware(ConsoleHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
+
+
+def _add_api(app: FastAPI) -> None:
+    for part in (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks):
+        app.include_router(part.router)
+    _add_recourse(app)
+
+
+def _add_console(app: FastAPI) -> None:
+    app.state.office = Office()
+    for router in ROUTERS:
+        app.include_router(router)
 
 
 def _add_recourse(app: FastAPI) -> None:
@@ -94,17 +112,17 @@ def open_store(settings: Settings) -> Store:
 
 def check_exposure(settings: Settings) -> None:
     """Raises `ConfigError` where others can reach the service and there is no key to ask them for."""
-    if settings.on_loopback or settings.api_keys:
+    if settings.on_loopback or settings.api_keys or settings.oidc_issuer:
         return
     store = open_store(settings)
     try:
-        asked = any_key_made(store.database)
+        asked = is_anyone_known(store.database)
     finally:
         store.close()
     if not asked:
         raise ConfigError(
-            f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; allowed without keys is "
-            f"loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
+            f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys or accounts; allowed without "
+            f"is loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
         )
 
 

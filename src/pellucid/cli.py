@@ -79,8 +79,8 @@ def serve(
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
     bundle: BundleOption = None,
     role: Annotated[
-        Literal["all", "api", "worker"] | None,
-        typer.Option(help="`api` answers requests, `worker` the queue and webhooks, `all` both."),
+        Literal["all", "api", "worker", "console"] | None,
+        typer.Option(help="`api` answers `/v1`, `worker` the queue and webhooks, `console` moderators, `all` everything."),
     ] = None,
 ) -> None:
     """Start the service. Settings come from PELLUCID_… variables; options win over them."""

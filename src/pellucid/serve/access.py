@@ -4,7 +4,7 @@
 |---|---|
 | with a key of PELLUCID_API_KEYS | `bootstrap`, with every scope |
 | with a key of the database that is active and has requests left | its own name and scopes |
-| anyone on loopback, as long as no key was ever made | `local`, with every scope |
+| anyone on loopback, as long as no key and no account was ever made | `local`, with every scope |
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pellucid.base.settings import Settings
 from pellucid.records.actor import BOOTSTRAP, LOCAL, Actor, Scope
 from pellucid.records.key import parse
 from pellucid.serve.service import Held
-from pellucid.store.keys import UNKNOWN, Admission, admit, any_key_made
+from pellucid.store.accounts import is_anyone_known
+from pellucid.store.keys import UNKNOWN, Admission, admit
 
 BEARER = HTTPBearer(
     auto_error=False,
@@ -67,7 +68,7 @@ def enter(settings: Settings, engine: Engine, sent: str | None, at: datetime) ->
 
 def is_open(settings: Settings, engine: Engine) -> bool:
     """Is nobody asked for a key?"""
-    return settings.on_loopback and not settings.api_keys and not any_key_made(engine)
+    return settings.on_loopback and not settings.api_keys and not settings.oidc_issuer and not is_anyone_known(engine)
 
 
 def _known(settings: Settings, engine: Engine, sent: str | None, at: datetime) -> Admission:

@@ -50,12 +50,13 @@ class Worker:
     async def run(self) -> None:
         """Leases are kept in every role, since requests hold some too."""
         settings = self._settings
+        does_work = settings.role in ("all", "worker")
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._every(settings.lease_s / 3, self._keep_leases))
-            if settings.role != "api":
+            if does_work:
                 loops.create_task(self._work(self._take_jobs, self._start_job))
                 loops.create_task(self._every(settings.sweep_minutes * 60, self._sweep))
-            if settings.role != "api" and self._receiver is not None:
+            if does_work and self._receiver is not None:
                 loops.create_task(self._work(self._take_deliveries, self._start_delivery))
         self._senders.shutdown()
 

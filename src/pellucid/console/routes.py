@@ -1,0 +1,9 @@
+"""Every router of the console, in the order in which they are asked; a new page gets its line here."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pellucid.console import sign_in, static
+
+ROUTERS: tuple[APIRouter, ...] = (static.router, sign_in.router)
