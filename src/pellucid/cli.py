@@ -17,6 +17,7 @@ import typer
 from pellucid import __version__
 from pellucid.base.errors import ConfigError, PellucidError
 from pellucid.base.tables import show, table
+from pellucid.cli_accounts import add_commands as add_account_commands
 from pellucid.cli_banks import add_commands as add_bank_commands
 from pellucid.cli_bundle import add_commands as add_bundle_commands
 from pellucid.cli_keys import add_commands as add_key_commands
@@ -202,6 +203,7 @@ def describe_server(
 add_commands(app)
 add_webhook_commands(app)
 add_key_commands(app)
+add_account_commands(app)
 add_bank_commands(app)
 add_recourse_commands(app)
 

@@ -22,7 +22,8 @@ from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver, send
 from pellucid.store.deliveries import Delivery
 from pellucid.store.queue import ANALYSE, Job
-from pellucid.store.sweep import erase_orphans, erase_overdue, forget_old
+from pellucid.store.sessions import Lifetime
+from pellucid.store.sweep import erase_orphans, erase_overdue, forget_old, forget_sign_ins
 
 # How long work put in by another process may wait unseen. Within a process the loops are woken.
 POLL_S = 0.5
@@ -117,6 +118,7 @@ class Worker:
     def _sweep(self) -> None:
         store = self._service.store
         forget_old(store)
+        forget_sign_ins(store, Lifetime.of(self._settings))
         if time.monotonic() >= self._orphans_due:
             self._orphans_due = time.monotonic() + ORPHANS_EVERY_S
             erase_orphans(store)

@@ -13,7 +13,6 @@ accounts = Table(
     Column("id", Id, primary_key=True),
     Column("name", String(64), nullable=False),
     Column("handle", String(64), nullable=False, unique=True),  # the name in small letters
-    Column("role", String(64)),
     Column("scopes", Json, nullable=False),
     Column("password", String(200)),  # argon2id, encoded; None where an OpenID provider knows him
     Column("subject", String(64), unique=True),  # SHA-256 of the provider's issuer and `sub`

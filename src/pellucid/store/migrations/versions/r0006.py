@@ -18,7 +18,6 @@ def upgrade() -> None:
         sa.Column("id", ID, primary_key=True),
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("handle", sa.String(64), nullable=False, unique=True),
-        sa.Column("role", sa.String(64)),
         sa.Column("scopes", sa.JSON, nullable=False),
         sa.Column("password", sa.String(200)),
         sa.Column("subject", sa.String(64), unique=True),
