@@ -1,7 +1,8 @@
 """Pages made of the package's templates: everything escaped, a name that is not given is a mistake, nothing inline.
 
 `render(request, "queue.html", moderator, cases=…)` answers with `templates/queue.html`, which extends `base.html`. Templates know
-`request`, `moderator` (None where nobody is signed in), `csrf`, and `static("console.css")`, the address of a file of `static/`.
+`request`, `moderator` (None where nobody is signed in), `csrf`, `static("console.css")`, the address of a file of `static/`,
+and the words of words.py.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pellucid.console.assets import address
 from pellucid.console.signed_in import Moderator
+from pellucid.console.words import FILTERS, NAMES
 
 
 def render(
@@ -34,5 +36,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["static"] = address
+    made.globals.update(NAMES, static=address)
+    made.filters.update(FILTERS)
     return made

@@ -94,6 +94,11 @@ def rulings_on(connection: Connection, analysis_id: str) -> list[Ruling]:
     return [ruling_of(row) for row in _rows(connection, rulings, analysis_id)]
 
 
+def ruling_with(connection: Connection, ruling_id: str) -> Ruling | None:
+    row = connection.execute(select(rulings).where(rulings.c.id == ruling_id)).mappings().one_or_none()
+    return ruling_of(row) if row else None
+
+
 def ruling_in_force(connection: Connection, analysis_id: str) -> Ruling | None:
     wanted = select(rulings).where(rulings.c.analysis == analysis_id, rulings.c.state == "in_force")
     row = connection.execute(wanted).mappings().one_or_none()
