@@ -19,10 +19,12 @@ from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
 from pellucid.console.headers import ConsoleHeaders
 from pellucid.console.office import Office
+from pellucid.console.provider import Provider
 from pellucid.console.routes import ROUTERS
 from pellucid.feedback import policies, queue, routes, statements, transparency
 from pellucid.feedback.desk import ERRORS, Desk
 from pellucid.records.actor import Scope
+from pellucid.records.reasons import load_reasons
 from pellucid.records.recourse import load_recourse
 from pellucid.records.retention import load_retention
 from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, search, webhooks
@@ -63,7 +65,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
     if settings.role in ("all", "api"):
         _add_api(app)
     if settings.role in ("all", "console"):
-        _add_console(app)
+        _add_console(app, settings)
     problems.install(app)
     openapi.install(app)
     app.add_middleware(OwnSite, settings=settings)
@@ -79,8 +81,8 @@ def _add_api(app: FastAPI) -> None:
     _add_recourse(app)
 
 
-def _add_console(app: FastAPI) -> None:
-    app.state.office = Office()
+def _add_console(app: FastAPI, settings: Settings) -> None:
+    app.state.office = Office(reasons=load_reasons(settings.reasons), provider=Provider.of(settings))
     for router in ROUTERS:
         app.include_router(router)
 

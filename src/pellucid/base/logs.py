@@ -2,7 +2,7 @@
 
 What is logged may hold what a stranger sent (a file name, a header), so every control character, line separator and
 text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117). An API key
-that comes along (in an address, in somebody's error message) loses its secret.
+that comes along (in an address, in somebody's error message) loses its secret, and so does what an OpenID provider sends back.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ Level = Literal["debug", "info", "warning", "error"]
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # An API key (records/key.py): what follows its id is left out, wherever it may have come from.
 _KEY = re.compile(r"(pel_[0-9A-Z]{26}_)[0-9a-f]+")
+# What an OpenID provider sends a browser back with is good for one sign-in.
+_CODE = re.compile(r"(/oidc/callback\?)[^\s\"']+")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
@@ -53,7 +55,7 @@ class PlainFormatter(logging.Formatter):
         facts = "".join(f" {escape(name)}={escape(str(value))}" for name, value in _facts(record).items())
         line = f"{_time(record)} {record.levelname} {escape(record.name)}: {escape(record.getMessage())}{facts}"
         trace = _trace(self, record)
-        return _without_keys(line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line)
+        return _without_secrets(line + "".join(f"\n    {escape(part)}" for part in trace.splitlines()) if trace else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -67,11 +69,12 @@ class JsonFormatter(logging.Formatter):
         if trace := _trace(self, record):
             event["trace"] = trace
         # ASCII only: JSON's own \uXXXX escapes every separator and direction mark.
-        return _without_keys(json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f"))
+        return _without_secrets(json.dumps(event, ensure_ascii=True, default=str).replace("\x7f", "\\u007f"))
 
 
-def _without_keys(line: str) -> str:
-    return _KEY.sub(r"\1***", line) if "pel_" in line else line
+def _without_secrets(line: str) -> str:
+    line = _KEY.sub(r"\1***", line) if "pel_" in line else line
+    return _CODE.sub(r"\1***", line) if "/callback?" in line else line
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -33,7 +33,8 @@ class SignInSettings(BaseSettings):
     @classmethod
     def _site(cls, value: str | None, info: ValidationInfo) -> str | None:
         path = "" if info.field_name == "public_url" else r"(/[^\s?#]*)?"
-        if value and not re.fullmatch(rf"https?://[^/\s?#@]+{path}", value):
+        site = rf"https://[^/\s?#@]+{path}|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?{path}"
+        if value and not re.fullmatch(site, value):
             raise ValueError(f"was {value!r}; allowed is https://HOST[:PORT], or http:// on loopback, without query")
         return value
 

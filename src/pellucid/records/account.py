@@ -29,7 +29,7 @@ class Account(Frozen):
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody as an OpenID provider vouches for him: `issuer` and `subject` name him for good, `name` may be given to another."""
+    """Somebody as an OpenID provider vouches for him: by `issuer` and `subject` for good, `name` may be another's one day."""
 
     issuer: str
     subject: str
