@@ -22,8 +22,8 @@ from pellucid.base.settings import shipped
 from pellucid.records.label import RuledVerdict, Text
 from pellucid.records.recipe import Recipe, load_recipe
 
-# Keys of the case page itself: bare picture, heat map, next, previous, open, queue.
-TAKEN = "bhjkoqnp"
+# Keys of the case page itself: bare picture, heat map, next, previous, open, queue, write the reason.
+TAKEN = "bhjkoqr"
 
 
 class Reason(Recipe):

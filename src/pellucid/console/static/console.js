@@ -146,6 +146,7 @@ const KEYS = {
   o: () => rowInFocus() && find("[data-row]", rowInFocus()).click(),
   b: () => (rowInFocus() ? toggleThumbnail(rowInFocus()) : toggleBare()),
   h: toggleHeat,
+  r: () => { const field = find("#f-reason"); field?.focus(); return Boolean(field); },
   q: () => follow("[data-queue]") || location.assign("/console/queue"),
   "/": () => { const field = find("#q"); if (field) field.focus(); else location.assign("/console/search"); },
   "?": () => find("#keys").showModal(),
