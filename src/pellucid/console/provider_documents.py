@@ -1,6 +1,6 @@
 """What an OpenID provider publishes, and the exchange of a code: three small HTTP requests, with one time and size for each.
 
-Redirects and proxies of the environment are not followed. Every address the provider names must be https, unless it is on loopback
+Redirects and proxies of the environment are not followed. Every address the provider names must be https, or on loopback as it is
 itself. Nothing of an answer is logged: it may hold tokens.
 """
 
@@ -24,7 +24,8 @@ from pellucid.base.settings import is_loopback
 WELL_KNOWN = "/.well-known/openid-configuration"
 TIMEOUT_S = 10.0
 MAX_BYTES = 1 << 20
-ACCEPT = {"Accept": "application/json", "User-Agent": "pellucid"}
+Headers = dict[bytes | str, bytes | str]
+ACCEPT: Headers = {"Accept": "application/json", "User-Agent": "pellucid"}
 KEPT_S = 3600.0
 # Who sends tokens with keys that there are not must not make us ask the provider each time.
 ANEW_EVERY_S = 60.0
@@ -81,7 +82,7 @@ class Documents:
 
     async def exchange(self, form: Mapping[str, str], basic: tuple[str, str] | None) -> str:
         """The ID token for a code. Raises `SignInFailed` where the provider takes it for no good, or `ProviderFailed`."""
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers: Headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(':'.join(basic).encode()).decode()}"
         status, content = await self._ask("POST", (await self.discovery()).token_endpoint, headers, urlencode(form).encode())
@@ -104,14 +105,12 @@ class Documents:
         if not (parts.scheme == "https" or (parts.scheme == "http" and local)):
             raise ProviderFailed("the OpenID provider names an address that is not https")
 
-    async def _ask(
-        self, method: str, url: str, headers: dict[str, str] | None = None, body: bytes | None = None
-    ) -> tuple[int, bytes]:
+    async def _ask(self, method: str, url: str, headers: Headers | None = None, body: bytes | None = None) -> tuple[int, bytes]:
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
                 httpcore2.AsyncConnectionPool(ssl.create_default_context(), max_connections=1) as pool,
-                pool.stream(method, url, headers=ACCEPT | (headers or {}), content=body) as answer,
+                pool.stream(method, url, headers={**ACCEPT, **(headers or {})}, content=body) as answer,
             ):
                 pieces, count = [], 0
                 async for piece in answer.aiter_stream():
