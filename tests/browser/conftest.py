@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, StorageState
 
 from pellucid.app import create_app
 from pellucid.base.settings import Settings
@@ -35,15 +35,21 @@ class Site:
     client: httpx.Client
     browser: Browser
     tabs: ExitStack
+    signed_in: dict[str, StorageState] = field(default_factory=dict)
 
-    def open(self, width: int = 1280, scheme: Scheme = "light") -> Tab:
-        tab = Tab.open(self.browser, self.origin, width, scheme)
+    def open(self, width: int = 1280, scheme: Scheme = "light", state: StorageState | None = None) -> Tab:
+        tab = Tab.open(self.browser, self.origin, width, scheme, state)
         self.tabs.callback(tab.close)
         return tab
 
     def sign_in(self, who: str = "Mira", width: int = 1280, scheme: Scheme = "light") -> Tab:
-        tab = self.open(width, scheme)
-        tab.sign_in(who)
+        """At the queue. Who has signed in before still is."""
+        tab = self.open(width, scheme, self.signed_in.get(who))
+        if who in self.signed_in:
+            tab.go("/console/queue")
+        else:
+            tab.sign_in(who)
+            self.signed_in[who] = tab.page.context.storage_state()
         return tab
 
     def town(self) -> Town:

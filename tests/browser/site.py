@@ -22,7 +22,7 @@ from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 PASSWORD = "correct horse battery"
 KEY = "k" * 32
@@ -84,9 +84,13 @@ class Tab:
     pressed: int = 0
 
     @classmethod
-    def open(cls, browser: Browser, origin: str, width: int = 1280, scheme: Scheme = "light") -> Tab:
+    def open(
+        cls, browser: Browser, origin: str, width: int = 1280, scheme: Scheme = "light", state: StorageState | None = None
+    ) -> Tab:
         size = {"width": width, "height": WIDTHS[width]}
-        context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce", locale="en-GB")  # type: ignore[arg-type]
+        context = browser.new_context(
+            viewport=size, color_scheme=scheme, reduced_motion="reduce", locale="en-GB", storage_state=state,
+        )  # type: ignore[arg-type]  # fmt: skip
         tab = cls(context.new_page(), origin)
         tab.page.on("console", lambda message: tab._console(message.type, message.text))
         tab.page.on("pageerror", lambda error: tab.complaints.append(f"error: {error}"))

@@ -33,7 +33,7 @@ def test_screenshots(start: Start, repository: Path, tmp_path: Path) -> None:
     engine = Engine(
         ScriptedAnalyser({name(number): answer for number, answer in ANSWERS.items()}), heatmap=real.heatmap, bundle=real.bundle
     )
-    site = start(replace(engine, close=real.close), recourse_policy=policy)
+    site = start(replace(engine, close=real.close), recourse_policy=policy, analysis_timeout_s=600)
     town = site.town()
     past(town, site.store.database)
     queue_waits(site.store.database, {town.ids[number]: minutes for number, minutes in WAITS_MINUTES.items()})
@@ -44,7 +44,7 @@ def test_screenshots(start: Start, repository: Path, tmp_path: Path) -> None:
         tab.go(path)
         tab.press(*keys)
         if wait_for:
-            tab.page.wait_for_selector(wait_for, timeout=120_000)
+            tab.page.wait_for_selector(wait_for, timeout=400_000)
         tab.page.wait_for_load_state("networkidle")
         tab.page.screenshot(path=folder / file)
         assert (folder / file).stat().st_size < LARGEST

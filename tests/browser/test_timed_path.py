@@ -71,8 +71,9 @@ def told(ways: list[Way]) -> str:
     )
     return f"""# The timed path of a moderator
 
-`make console-docs` (two AMD EPYC cores, which also ran other work): ten cases one after the other by keyboard alone, in Debian's
-Chromium against the real service with scripted answers. **Median: {actions:.0f} actions and {seconds:.2f} s a case.**
+`make console-docs` on two AMD EPYC cores that also ran other work (load average {os.getloadavg()[0]:.0f}): ten cases, one after
+the other, by keyboard alone, in Debian's Chromium against the real service with scripted answers.
+**Median: {actions:.0f} actions and {seconds:.2f} s a case.**
 
 Seconds are the console's own, from key to key until the next case is there: showing the picture, ruling, loading the next page.
 A script does not think; what a person takes to look and to judge comes on top. `words` is a reason of his own, typed, and counted

@@ -65,7 +65,7 @@ ANSWERS: dict[int, Answer] = {
     ),
     10: answer(10, 0.04),
     11: answer(11, 0.02),
-    **{number: answer(number, round(0.5 + 0.45 * math.sin(number * 1.7), 2)) for number in range(100, 220)},
+    **{number: answer(number, round(0.5 + 0.45 * math.sin(number * 1.7), 2)) for number in range(100, 190)},
 }
 APPEALS = {
     0: "I stood there at six in the morning and froze for this. I have the raw file and the two frames before it.",
@@ -108,7 +108,7 @@ class Town:
         return self
 
 
-def past(town: Town, database: Engine, days: int = 30, a_day: int = 4) -> None:
+def past(town: Town, database: Engine, days: int = 30, a_day: int = 3) -> None:
     """Small pictures of the last days, some appealed and flagged and ruled on by one or two. Ids and moments are set back."""
     draw = random.Random(7)
     now = datetime.now(UTC)

@@ -119,6 +119,19 @@ def test_a_ruling_leads_to_the_next_case_of_the_line(site: TestClient) -> None:
     assert f"/console/cases/{names[3]}" in page(site, "queue")
 
 
+def test_a_form_that_was_loaded_before_another_ruling_is_not_taken_for_an_answer_to_it(site: TestClient) -> None:
+    name = upload(site)["id"]
+    token = token_of(page(site, f"cases/{name}"))
+    rule(site, name, {"verdict": "captured", "reason": "The camera's record."}, "bob")
+    form = {"csrf": token, "verdict": "generated", "reason": "Six fingers.", "stands": ""}
+    late = site.post(f"/console/cases/{name}/rulings", data=form, headers=OWN)
+    assert late.status_code == 409
+    assert all(words in late.text for words in ("since this page was loaded", "Six fingers.", "record."))
+    again = form | {"stands": report(site, name)["ruling"]["id"]}
+    assert site.post(f"/console/cases/{name}/rulings", data=again, headers=OWN).status_code == 303
+    assert report(site, name)["verdict"]["label"] == "generated"
+
+
 def test_without_a_script_a_reason_is_quoted_by_its_place_if_it_fits_the_verdict(site: TestClient) -> None:
     name = upload(site)["id"]
     fits = re.search(r'for-edited"><input type="radio" name="quoted" value="(\d+)" data-key="a"', page(site, f"cases/{name}"))

@@ -21,7 +21,7 @@ from pellucid.store.signing_in import sign_in_identity
 from tests.console.conftest import OWN, Start
 
 # What needs no session: to get one, and what the pages are made of. `/console` only leads on.
-OPEN = {"/console", "/console/sign-in", "/console/sign-in/oidc", "/console/sign-in/oidc/callback", "/console/static/{name}"}
+OPEN = {"/console/sign-in", "/console/sign-in/oidc", "/console/sign-in/oidc/callback", "/console/static/{name}"}
 # Checked with the token of a visit, for there is no session yet.
 FIRST_FORM = {"/console/sign-in"}
 
@@ -140,3 +140,4 @@ def test_a_role_has_its_routes_and_its_health(start: Start, role: str, api: bool
     assert client.get("/healthz").status_code == client.get("/metrics").status_code == 200
     assert (client.get("/v1/models").status_code == 200) == api
     assert (client.get("/console/sign-in").status_code == 303) == console
+    assert client.get("/").headers.get("location") == ("/docs" if api else "/console" if console else None)

@@ -6,7 +6,7 @@ What was typed comes back where something is wrong with it; a ruling leads strai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from pellucid.console.case import case_of, next_case
+from pellucid.console.case import case_of, next_case, ruling_shown
 from pellucid.console.office import Open
 from pellucid.console.page import Page
 from pellucid.console.pages import render
@@ -43,6 +43,7 @@ COMPLAINTS: Mapping[tuple[str, str], str] = {
     ("reason", "string_too_long"): "A reason has at most 2,000 characters.",
     ("reply", "string_too_long"): "A reply has at most 2,000 characters.",
 }
+MEANWHILE = "Another moderator has ruled on it since this page was loaded. Look again; rule again if you still differ."
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,22 @@ async def case(
 async def make_ruling(
     request: Request, service: Held, desk: HeldDesk, office: Open, moderator: Moderating, analysis_id: AnalysisId,
     verdict: Typed = "", reason: Typed = "", reply: Typed = "", decision: Typed = "", quoted: Typed = "", line: Typed = "",
+    stands: Typed = "",
 ) -> Response:  # fmt: skip
-    """A reason that is only quoted stands for one that is typed. A ruling made leads to the next case in the same line."""
+    """A reason that is only quoted stands for one that is typed; `stands` is the ruling that the page showed. A ruling made leads
+    to the next case in the same line."""
     wanted = next((each for each in LINES if each == line), None)
     draft = Draft(verdict, reason, reply, decision, quoted)
+    page = _Page(request, service, desk, office.reasons, moderator)
     try:
         wish = _wish(draft, office.reasons)
     except ValidationError as error:
         wrong = {str(fault["loc"][0]): _complaint(str(fault["loc"][0]), fault["type"], fault["msg"]) for fault in error.errors()}
-        draft = Draft(verdict, reason, reply, decision, quoted, wrong)
-        page = _Page(request, service, desk, office.reasons, moderator)
-        return await desk.ask(lambda: page.of(analysis_id, draft, wanted, status=HTTPStatus.UNPROCESSABLE_ENTITY))
+        mistaken = replace(draft, wrong=wrong)
+        return await desk.ask(lambda: page.of(analysis_id, mistaken, wanted, status=HTTPStatus.UNPROCESSABLE_ENTITY))
+    if stands != await desk.ask(lambda: ruling_shown(service.store.get(analysis_id))):
+        late = replace(draft, wrong={"verdict": MEANWHILE})
+        return await desk.ask(lambda: page.of(analysis_id, late, wanted, status=HTTPStatus.CONFLICT))
     address = await desk.ask(lambda: _ruled(desk, analysis_id, wish, moderator, wanted))
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 

@@ -37,8 +37,9 @@ class Cookies:
     @classmethod
     def of(cls, request: Request, settings: Settings) -> Cookies:
         """Raises `InsecureSignIn` where they would go over the net in the open."""
-        secure = request.url.scheme == "https" or (settings.public_url or "").startswith("https:")
-        if not secure and not is_loopback(host := name_of(request.headers.get("host", ""))) and host not in settings.host_names:
+        secure = request.scope["scheme"] == "https" or (settings.public_url or "").startswith("https:")
+        host = name_of(request.headers.get("host", ""))
+        if not (secure or is_loopback(host) or (settings.on_loopback and host in settings.host_names)):
             raise InsecureSignIn(
                 f"the console was asked for by http at {host[:80]!r}; allowed is https, or http on loopback; "
                 f"behind a proxy that ends TLS set {PREFIX}PUBLIC_URL"

@@ -83,7 +83,9 @@ def _ours(error: Exception) -> PellucidError:
             return InvalidParameter("; ".join(faults))
         case HTTPException(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
             return BodyTooLarge(str(error.detail))
-    return BadRequest(str(error))
+        case HTTPException():
+            return BadRequest(str(error.detail))
+    raise error
 
 
 def _remember(request: Request, response: Response) -> None:

@@ -51,8 +51,9 @@ class Row:
 
 
 @router.get("")
-async def console() -> Response:
-    return RedirectResponse("/console/queue", HTTPStatus.SEE_OTHER)
+async def console(moderator: SignedIn) -> Response:
+    """Who may only read begins at the measures."""
+    return RedirectResponse("/console/queue" if moderator.may("moderate") else "/console/measures", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/queue")

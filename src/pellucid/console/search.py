@@ -72,7 +72,7 @@ class Results:
 
 @router.get("")
 async def search(
-    request: Request, service: Held, moderator: Annotated[Moderator, may("read")], asked: Annotated[Asked, Query()]
+    request: Request, service: Held, moderator: Annotated[Moderator, may("moderate")], asked: Annotated[Asked, Query()]
 ) -> Response:
     results = await service.read(lambda: results_of(service, asked))
     return render(request, "search.html", moderator, asked=asked, results=results)

@@ -57,7 +57,7 @@ async def sign_in_by_password(
 ) -> Response:
     cookies = Cookies.of(request, service.settings)
     await check_form(request, service, visit(request, cookies).derived(FORMS))
-    attempt = Attempt(name, password, request.client.host if request.client else "unknown")
+    attempt = Attempt(name.strip(), password, request.client.host if request.client else "unknown")
     database = service.store.database
     try:
         await service.read(lambda: announce(database, attempt, datetime.now(UTC)))

@@ -49,7 +49,7 @@ async function toggleHeat() {
       await heat.decode();
     } catch {
       heat.removeAttribute("src");
-      return say("There is no heat map of this picture");
+      return say("There is no heat map yet; press h again, or there is none for this picture");
     } finally {
       frame.removeAttribute("aria-busy");
     }
@@ -196,6 +196,16 @@ if (form) {
     then(event.target);
   });
 }
+// One ruling a page, however often the keys are pressed; what is in drafts is nobody's after signing out.
+document.addEventListener("submit", (event) => {
+  if (event.target === form) {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  } else if (event.target.matches(".who")) {
+    sessionStorage.clear();
+  }
+});
+addEventListener("pageshow", () => { if (form) delete form.dataset.sent; });
 const made = find("[data-made]");
 if (made) sessionStorage.removeItem(draftOf(made.dataset.made));
 find("#wrong")?.focus();
