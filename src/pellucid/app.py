@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI
 
 from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
+from pellucid.console import home
 from pellucid.console.headers import ConsoleHeaders
 from pellucid.console.office import Office
 from pellucid.console.provider import Provider
@@ -83,7 +84,7 @@ def _add_api(app: FastAPI) -> None:
 
 def _add_console(app: FastAPI, settings: Settings) -> None:
     app.state.office = Office(reasons=load_reasons(settings.reasons), provider=Provider.of(settings))
-    for router in ROUTERS:
+    for router in (*ROUTERS, *((home.router,) if settings.role == "console" else ())):
         app.include_router(router)
 
 

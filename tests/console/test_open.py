@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -11,7 +13,7 @@ ANALYSES = "/v1/analyses"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:9", "LOCALHOST", "[::1]:8000", "localhost."])
-@pytest.mark.parametrize("path", [ANALYSES, "/healthz", "/console/sign-in"])
+@pytest.mark.parametrize("path", [ANALYSES, "/healthz", "/console/queue"])
 def test_answers_to_names_of_loopback(client: TestClient, host: str, path: str) -> None:
     assert client.get(path, headers={"Host": host}).status_code == 200
 
@@ -64,3 +66,22 @@ def test_its_own_pages_and_programs_may(client: TestClient) -> None:
     own = {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}
     for headers in (own, {}):
         assert client.post(ANALYSES, files={"file": b"x"}, headers=headers).json()["code"] == "not-an-image"
+
+
+def test_who_names_no_host_is_no_browser(client: TestClient) -> None:
+    """Old health checks speak HTTP/1.0. The test client would add a host by itself."""
+    scope = {
+        "type": "http", "method": "GET", "path": ANALYSES, "query_string": b"", "headers": [], "scheme": "http",
+        "server": ("127.0.0.1", 8000), "client": ("127.0.0.1", 50000), "http_version": "1.0", "root_path": "",
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    assert client.portal is not None
+    client.portal.call(client.app, scope, receive, send)
+    assert sent[0]["status"] == 200

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine, text, update
 
 from pellucid.base.errors import InvalidParameter, NotFound, SignInFailed, TooManySignIns
@@ -97,6 +98,8 @@ def test_one_answer_for_all_that_is_wrong(store: Store, name: str, password: str
 def test_a_name_that_is_none_costs_a_verification_too() -> None:
     """Of today's parameters, so that it takes as long; and no password is that of nobody."""
     assert not is_outdated(NOBODYS)
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(NOBODYS, PASSWORD)
     assert not is_right(None, PASSWORD)
 
 
@@ -107,7 +110,7 @@ def test_refuses_passwords_that_are_too_easy(store: Store, password: str, why: s
     assert all_accounts(store.database) == []
 
 
-@pytest.mark.parametrize("name", ["", " anna", "local", "Bootstrap", "cli:root", "a\nb", "<b>", "x" * 65])
+@pytest.mark.parametrize("name", ["", " anna", "local", "Bootstrap", "console", "cli:root", "a\nb", "<b>", "x" * 65])
 def test_refuses_names_that_are_none_or_somebody_elses(store: Store, name: str) -> None:
     with pytest.raises(InvalidParameter, match="name"):
         made(store.database, name)
@@ -280,6 +283,14 @@ def test_an_identity_gets_an_account_and_each_time_the_scopes_of_today(store: St
     assert [action for _, action in actions(store.database)] == [
         "account.created", "account.signed_in", "account.scopes_changed", "account.signed_in",
     ]  # fmt: skip
+
+
+def test_first_sign_ins_at_the_same_time_make_one_account(store: Store) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: sign_in_identity(store.database, identity(), NOW), range(6)))
+    assert len({token.text for token in found}) == 6
+    assert len(all_accounts(store.database)) == 1
+    assert [action for _, action in actions(store.database)].count("account.created") == 1
 
 
 def test_nobody_takes_anothers_name_by_way_of_the_provider(store: Store) -> None:

@@ -12,6 +12,8 @@ from pellucid.base.errors import InvalidParameter
 from pellucid.records.actor import BOOTSTRAP, LOCAL, ActorName, Scope
 from pellucid.records.report import Frozen
 
+# Who asks without an account, and who the audit log names where nobody asks.
+RESERVED = frozenset({LOCAL.name, BOOTSTRAP.name, "console", "retention"})
 _NAMES: TypeAdapter[str] = TypeAdapter(ActorName)
 
 
@@ -47,8 +49,8 @@ def check_name(name: str) -> None:
         raise InvalidParameter(
             f"the name was {name[:80]!r}; allowed are 1 to 64 letters, digits, blanks and ._@+-, the first a letter or digit"
         )
-    if handle_of(name) in (LOCAL.name, BOOTSTRAP.name):
-        raise InvalidParameter(f"{name!r} is who asks without an account; take another name")
+    if handle_of(name) in RESERVED:
+        raise InvalidParameter(f"{name!r} is nobody's name: rulings and the audit log use it; take another")
 
 
 def is_name(text: str) -> bool:

@@ -39,7 +39,8 @@ class OwnSite:
 
     def _problem(self, request: Request) -> PellucidError | None:
         """What is wrong with it if nobody is asked for a key; whether so the database says, which is asked last."""
-        name = name_of(request.headers.get("host", ""))
+        # Every browser names a host; programs that speak HTTP/1.0 need not.
+        name = name_of(request.headers.get("host", "localhost"))
         if not is_loopback(name) and name not in self._settings.host_names:
             return HostRefused(
                 f"the host was {name[:80]!r}; allowed without keys are 127.0.0.1, localhost and [::1]; "

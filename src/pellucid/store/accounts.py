@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, exists, insert, or_, select, update
+from sqlalchemy import Connection, Engine, RowMapping, exists, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pellucid.base.errors import InvalidParameter, NotFound
 from pellucid.base.ids import new_id
@@ -31,9 +32,9 @@ def create_account(engine: Engine, name: str, role: str, password: str, roles: R
     check_password(password, name)
     scopes, kept = in_order(roles.scopes(role)), hashed(password)
     with writing(engine) as connection:
-        if (found := find_account(connection, name)) is not None:
-            raise InvalidParameter(f"there is an account {found['name']!r} already; take another name")
         row = add_account(connection, name, scopes, at, password=kept)
+        if row is None:
+            raise InvalidParameter(f"there is an account {name!r} already; take another name")
         told = {"name": name, "role": role, "scopes": scopes}
         record(connection, Change(actor=actor, action="account.created", subject=row["id"], details=told), at)
         return account_of(row)
@@ -76,9 +77,12 @@ def find_account(connection: Connection, name: str) -> RowMapping | None:
     return connection.execute(select(accounts).where(accounts.c.handle == handle_of(name))).mappings().one_or_none()
 
 
-def add_account(connection: Connection, name: str, scopes: list[Any], at: datetime, **fields: str) -> RowMapping:
+def add_account(connection: Connection, name: str, scopes: list[Any], at: datetime, **fields: str) -> RowMapping | None:
+    """None where the name, or the identity, has an account; one that is made at this moment is waited for."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"id": new_id(), "name": name, "handle": handle_of(name), "scopes": scopes, "created": at, **fields}
-    connection.execute(insert(accounts).values(row))
+    if connection.execute(insert(accounts).values(row).on_conflict_do_nothing()).rowcount != 1:
+        return None
     return _row(connection, name)
 
 

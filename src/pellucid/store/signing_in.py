@@ -84,13 +84,21 @@ def sign_in_identity(engine: Engine, identity: Identity, at: datetime) -> Token:
     """The first time he gets an account; each time the scopes that the provider now says. Raises `SignInFailed`."""
     check_name(identity.name)
     with writing(engine) as connection:
-        row = connection.execute(select(accounts).where(accounts.c.subject == identity.hash)).mappings().one_or_none()
-        row = _known(connection, row, identity, at) if row is not None else _welcome(connection, identity, at)
+        # Of two first sign-ins at once, one makes the account and the other finds it.
+        row = _row(connection, identity) or _welcome(connection, identity, at) or _row(connection, identity)
+        if row is None:
+            log.warning("an identity of the OpenID provider bears the name of another account")
+            raise SignInFailed(f"there is another account called {identity.name}; the console or the provider must rename one")
+        _check(connection, row, identity, at)
         connection.execute(update(accounts).where(accounts.c.id == row["id"]).values(last_signed_in=at))
         return _begin(connection, row, at)
 
 
-def _known(connection: Connection, row: RowMapping, identity: Identity, at: datetime) -> RowMapping:
+def _row(connection: Connection, identity: Identity) -> RowMapping | None:
+    return connection.execute(select(accounts).where(accounts.c.subject == identity.hash)).mappings().one_or_none()
+
+
+def _check(connection: Connection, row: RowMapping, identity: Identity, at: datetime) -> None:
     if row["disabled"] is not None:
         raise SignInFailed("the account is disabled here; whoever looks after the console can enable it")
     scopes = in_order(identity.scopes)
@@ -98,16 +106,14 @@ def _known(connection: Connection, row: RowMapping, identity: Identity, at: date
         connection.execute(update(accounts).where(accounts.c.id == row["id"]).values(scopes=scopes))
         told = {"name": row["name"], "from": row["scopes"], "to": scopes}
         record(connection, Change(actor=CONSOLE, action="account.scopes_changed", subject=row["id"], details=told), at)
-    return row
 
 
-def _welcome(connection: Connection, identity: Identity, at: datetime) -> RowMapping:
+def _welcome(connection: Connection, identity: Identity, at: datetime) -> RowMapping | None:
     """A name is given once: who is called as another account is would rule in its name."""
-    if find_account(connection, identity.name) is not None:
-        log.warning("an identity of the OpenID provider bears the name of another account")
-        raise SignInFailed(f"there is another account called {identity.name}; the console or the provider must rename one")
     scopes = in_order(identity.scopes)
     row = add_account(connection, identity.name, scopes, at, subject=identity.hash)
+    if row is None:
+        return None
     told = {"name": identity.name, "scopes": scopes, "issuer": identity.issuer, "subject": identity.subject[:200]}
     record(connection, Change(actor=CONSOLE, action="account.created", subject=row["id"], details=told), at)
     return row
