@@ -158,8 +158,8 @@ def test_a_new_password_ends_the_sessions_and_the_old_one(store: Store) -> None:
 
 
 def test_the_same_characters_are_the_same_password(store: Store) -> None:
-    create_account(store.database, "Zoe", "moderator", "cafe\u0301 au lait, s'il", load_roles(), "a", NOW)
-    assert sign_in(store.database, attempt("Zoe", "caf\u00e9 au lait, s'il"), NOW)
+    create_account(store.database, "Zoe", "moderator", "e\u0301 au lait, s'il", load_roles(), "a", NOW)
+    assert sign_in(store.database, attempt("Zoe", "\u00e9 au lait, s'il"), NOW)
 
 
 def test_a_hash_of_older_parameters_is_made_anew(store: Store) -> None:
@@ -293,7 +293,7 @@ def test_first_sign_ins_at_the_same_time_make_one_account(store: Store) -> None:
     assert [action for _, action in actions(store.database)].count("account.created") == 1
 
 
-def test_nobody_takes_anothers_name_by_way_of_the_provider(store: Store) -> None:
+def test_nobody_takes_the_name_of_another_by_way_of_the_provider(store: Store) -> None:
     made(store.database)
     with pytest.raises(SignInFailed, match="another account"):
         sign_in_identity(store.database, identity(name="anna"), NOW)
