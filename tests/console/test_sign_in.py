@@ -332,9 +332,7 @@ def test_no_secret_is_in_a_log(client: TestClient) -> None:
         session = client.cookies["pellucid"]
         csrf = token_of(client.get(PAGE).text)
         client.post(SIGN_OUT, data={"csrf": csrf}, headers=OWN)
-        logging.getLogger("uvicorn.access").info(
-            '"GET %s" 303', "/console/sign-in/oidc/callback?code=c0de-0ne&state=57a7e-0ne"
-        )
+        logging.getLogger("uvicorn.access").info('"GET %s" 303', "/console/sign-in/oidc/callback?code=c0de-0ne&state=57a7e-0ne")
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
