@@ -31,7 +31,7 @@ class Settings(SignInSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only where somebody has a key or account.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with a key or account.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     data_dir: Path = Field(
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
