@@ -1,4 +1,4 @@
-"""Composes the ASGI application: the routers of `serve` around one `Service`.
+"""Composes the ASGI application: the routers of `serve`, `feedback` and the console around one `Service`.
 
 The models are loaded in the background, so liveness answers at once and readiness as soon as pictures can be answered.
 """
@@ -17,9 +17,15 @@ from fastapi import APIRouter, FastAPI
 
 from pellucid.base.errors import ConfigError, SigningFailed
 from pellucid.base.settings import PREFIX, Settings, shipped
+from pellucid.console import home
+from pellucid.console.headers import ConsoleHeaders
+from pellucid.console.office import Office
+from pellucid.console.provider import Provider
+from pellucid.console.routes import ROUTERS
 from pellucid.feedback import copies, policies, queue, routes, statements, transparency
 from pellucid.feedback.desk import ERRORS, Desk
 from pellucid.records.actor import Scope
+from pellucid.records.reasons import load_reasons
 from pellucid.records.recourse import load_recourse
 from pellucid.records.retention import load_retention
 from pellucid.serve import analyses, banks, derivatives, duplicates, health, keys, models, openapi, problems, search, webhooks
@@ -29,12 +35,13 @@ from pellucid.serve.engine import Analyser, Engine
 from pellucid.serve.framing import OneLength
 from pellucid.serve.metrics import CountRequests, Metrics, package_version
 from pellucid.serve.models import describe
+from pellucid.serve.origin import OwnSite
 from pellucid.serve.problems import documented
 from pellucid.serve.rates import RateHeaders
 from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver
 from pellucid.serve.worker import Worker
-from pellucid.store.keys import any_key_made
+from pellucid.store.accounts import is_anyone_known
 from pellucid.store.store import Store
 
 if TYPE_CHECKING:
@@ -59,19 +66,33 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
     )
-    parts = (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks, health)
-    for part in (health,) if settings.role == "worker" else parts:
-        app.include_router(part.router)
-    if settings.role != "worker":
-        _add_recourse(app)
+    app.include_router(health.router)
+    if settings.role in ("all", "api"):
+        _add_api(app)
+    if settings.role in ("all", "console"):
+        _add_console(app, settings)
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(OwnSite, settings=settings)
     app.add_middleware(RateHeaders)
     app.state.body_timeout_s = settings.body_timeout_s
     app.add_middleware(OneLength)
     app.add_middleware(AnswerHeaders)
+    app.add_middleware(ConsoleHeaders)
     app.add_middleware(CountRequests, metrics=metrics)
     return app
+
+
+def _add_api(app: FastAPI) -> None:
+    for part in (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks):
+        app.include_router(part.router)
+    _add_recourse(app)
+
+
+def _add_console(app: FastAPI, settings: Settings) -> None:
+    app.state.office = Office(reasons=load_reasons(settings.reasons), provider=Provider.of(settings))
+    for router in (*ROUTERS, *((home.router,) if settings.role == "console" else ())):
+        app.include_router(router)
 
 
 def _add_recourse(app: FastAPI) -> None:
@@ -102,17 +123,17 @@ def open_store(settings: Settings) -> Store:
 
 def check_exposure(settings: Settings) -> None:
     """Raises `ConfigError` where others can reach the service and there is no key to ask them for."""
-    if settings.on_loopback or settings.api_keys:
+    if settings.on_loopback or settings.api_keys or settings.oidc_issuer:
         return
     store = open_store(settings)
     try:
-        asked = any_key_made(store.database)
+        asked = is_anyone_known(store.database)
     finally:
         store.close()
     if not asked:
         raise ConfigError(
-            f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys; allowed without keys is "
-            f"loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
+            f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys or accounts; allowed without "
+            f"is loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
         )
 
 

@@ -18,6 +18,7 @@ from pellucid import __version__
 from pellucid.base.errors import ConfigError, InvalidParameter, PellucidError
 from pellucid.base.tables import show, table
 from pellucid.base.telemetry import switch_off_telemetry
+from pellucid.cli_accounts import add_commands as add_account_commands
 from pellucid.cli_banks import add_commands as add_bank_commands
 from pellucid.cli_bundle import add_commands as add_bundle_commands
 from pellucid.cli_keys import add_commands as add_key_commands
@@ -78,13 +79,13 @@ def about(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs API keys.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a key or account.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
     bundle: BundleOption = None,
     role: Annotated[
-        Literal["all", "api", "worker"] | None,
-        typer.Option(help="`api` answers requests, `worker` the queue and webhooks, `all` both."),
+        Literal["all", "api", "worker", "console"] | None,
+        typer.Option(help="`api` answers `/v1`, `worker` the queue and webhooks, `console` moderators, `all` everything."),
     ] = None,
 ) -> None:
     """Start the service. Settings come from PELLUCID_… variables; options win over them."""
@@ -206,6 +207,7 @@ def describe_server(
 add_commands(app)
 add_webhook_commands(app)
 add_key_commands(app)
+add_account_commands(app)
 add_bank_commands(app)
 add_recourse_commands(app)
 

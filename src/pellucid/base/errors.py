@@ -5,6 +5,8 @@
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
     │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch, BadPolicy
     │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
+    │   ├── HostRefused, ForeignOrigin         a browser was led here by another site
+    │   ├── BadCsrf, InsecureSignIn, SignInFailed, TooManySignIns    of the console
     │   ├── BadExchange       a file of hashes for a bank
     │   ├── FetchError        a picture given by its address
     │   │   └── FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow
@@ -18,6 +20,7 @@
     ├── AppealOpen            an appeal waits for its ruling; a second one cannot be made
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
+    ├── ProviderFailed        the OpenID provider did not answer as asked
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
     ├── SigningFailed         the site's key is set and cannot sign
     ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
@@ -125,6 +128,41 @@ class KeyNotActive(InputError):
     code = "key-not-active"
     status = 409
     title = "The API key is revoked or has expired"
+
+
+class HostRefused(InputError):
+    code = "host-refused"
+    status = 421
+    title = "Without keys and accounts the service answers to names of loopback only"
+
+
+class ForeignOrigin(InputError):
+    code = "foreign-origin"
+    status = 403
+    title = "The request was made by a page of another site"
+
+
+class BadCsrf(InputError):
+    code = "bad-csrf"
+    status = 403
+    title = "The form was not sent by a page of this console, or is too old"
+
+
+class InsecureSignIn(InputError):
+    code = "insecure-sign-in"
+    status = 403
+    title = "Signing in needs https"
+
+
+class SignInFailed(InputError):
+    code = "sign-in-failed"
+    status = 401
+    title = "The sign-in failed"
+
+
+class TooManySignIns(RateLimited):
+    code = "too-many-sign-ins"
+    title = "Too many sign-ins failed; wait before the next"
 
 
 class BadExchange(InputError):
@@ -273,6 +311,12 @@ class Busy(Unavailable):
 class AnalysisTooSlow(Unavailable):
     code = "analysis-too-slow"
     title = "The picture was not answered in the time allowed"
+
+
+class ProviderFailed(PellucidError):
+    code = "provider-failed"
+    status = 502
+    title = "The OpenID provider did not answer as asked"
 
 
 class DescriberError(PellucidError):

@@ -16,11 +16,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.logs import Level
 from pellucid.base.pixels import Limits
+from pellucid.base.settings_sign_in import SignInSettings
 
 PREFIX = "PELLUCID_"
 MIB = 1 << 20
@@ -29,12 +30,12 @@ LEAST_PASSWORD = 12
 BUCKET_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-class Settings(BaseSettings):
+class Settings(SignInSettings):
     """Read with `read_settings`, which says what is wrong in our own words."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only where there are API keys.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with a key or account.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     data_dir: Path = Field(
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
@@ -47,8 +48,8 @@ class Settings(BaseSettings):
     objects_url: str | None = Field(
         None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."
     )
-    role: Literal["all", "api", "worker"] = Field(
-        "all", description="`api` answers requests, `worker` the queue and webhooks, `all` both."
+    role: Literal["all", "api", "worker", "console"] = Field(
+        "all", description="`api` answers `/v1`, `worker` the queue and webhooks, `console` moderators, `all` everything."
     )
     lease_s: float = Field(60.0, ge=1, description="Seconds after which a job of a dead process is taken up by another.")
     job_timeout_s: float = Field(600.0, gt=0, description="Seconds after which a job under way is taken up by another anyway.")
@@ -88,7 +89,11 @@ class Settings(BaseSettings):
         repr=False,
         description=f"Keys with every scope, to begin with: separated by commas, each at least {KEY_LENGTH} characters.",
     )
-    roles: Path | None = Field(None, description="Roles for new API keys (TOML); the shipped ones where not set.")
+    roles: Path | None = Field(None, description="Roles for new keys and accounts (TOML); the shipped ones where not set.")
+
+    reasons: Path | None = Field(
+        None, description="Reasons that moderators quote with one key (TOML); the shipped ones where not set."
+    )
 
     tracking_url: str | None = Field(
         None,
@@ -208,7 +213,7 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         """Can nobody reach the service but programs of this machine?"""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
 
 def shipped(name: str) -> Path:
@@ -236,7 +241,8 @@ def _password(url: str | None) -> str:
         return ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """An address as `127.0.0.1` or `::1`, or the name `localhost`."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

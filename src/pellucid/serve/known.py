@@ -21,7 +21,7 @@ from pellucid.analyse.pdq_index import PdqIndex, Words, compared, words_of
 from pellucid.base.errors import PictureWithheld
 from pellucid.base.pixels import Limits, decode
 from pellucid.base.settings import Settings
-from pellucid.records.report import Model
+from pellucid.records.report import Model, Report
 from pellucid.serve.engine import Declared, Engine
 from pellucid.store.banks import BankInForce, all_banks, entries_in, references_of
 from pellucid.store.hashes import answers_before, hash_of, hashes_after
@@ -81,10 +81,13 @@ class KnownPictures:
 
         What a bank of then blocked stays blocked; what one of today lists is blocked from today on.
         """
-        report, banks = self._store.get(analysis_id), self.banks()
-        pdq, quality = report.image.pdq, report.image.pdq_quality or 0
-        if report.withheld or (pdq and blocks(banks.matches([pdq], quality))):
+        if self.withholds(self._store.get(analysis_id)):
             raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
+
+    def withholds(self, report: Report) -> bool:
+        """Does a bank, of then or of today, block the picture?"""
+        pdq, quality = report.image.pdq, report.image.pdq_quality or 0
+        return report.withheld or (pdq is not None and blocks(self.banks().matches([pdq], quality)))
 
     def check_sent(self, data: bytes, limits: Limits) -> None:
         """To be asked before anything is made of a picture that is not analysed. Raises `PictureWithheld`, or `ImageError`."""
