@@ -14,8 +14,9 @@ from pellucid.console.pages import render
 from pellucid.console.signed_in import Moderator, may
 from pellucid.console.words import instant
 from pellucid.feedback.desk import Held as Desk
-from pellucid.feedback.transparency import Result, result_of
+from pellucid.feedback.transparency import result_of
 from pellucid.records.label import Appeal, Openness, Ruling
+from pellucid.records.transparency import Result
 from pellucid.store.recourse import appeals_in
 
 router = APIRouter(prefix="/console/appeals", route_class=Page, include_in_schema=False)

@@ -17,11 +17,12 @@ from pellucid.console.plots import Scale
 from pellucid.console.words import ACTIONS
 from pellucid.feedback.desk import Desk
 from pellucid.records.label import Appeal, Flag, Ruling
+from pellucid.records.pages import Duplicate, Why
 from pellucid.records.report import Evidence, EvidenceKind, Report
-from pellucid.serve.duplicates import Duplicate, duplicates_of
+from pellucid.serve.duplicates import duplicates_of
 from pellucid.serve.service import Service
 from pellucid.store.audit import entries_on
-from pellucid.store.moderation_queue import LINES, Place, Why, place_of, waiting
+from pellucid.store.moderation_queue import LINES, Place, place_of, waiting
 from pellucid.store.recourse import appeals_on, flags_on, rulings_on
 from pellucid.store.search import SearchFilters
 

@@ -26,10 +26,11 @@ from pellucid.feedback.desk import Held as HeldDesk
 from pellucid.feedback.ruling import rule
 from pellucid.feedback.statements import statement_on
 from pellucid.records.label import RulingWish
+from pellucid.records.pages import Why
 from pellucid.records.reasons import Reasons
 from pellucid.serve.analyses import AnalysisId
 from pellucid.serve.service import Held, Service
-from pellucid.store.moderation_queue import LINES, Why, place_of
+from pellucid.store.moderation_queue import LINES, place_of
 
 router = APIRouter(prefix="/console/cases", route_class=Page, include_in_schema=False)
 

@@ -15,7 +15,8 @@ from pellucid.console.plots import Bar, Stack, side_by_side, stacked
 from pellucid.console.signed_in import Moderator, may
 from pellucid.console.words import DECISIONS, OUTCOMES, VERDICTS
 from pellucid.feedback.desk import Held as Desk
-from pellucid.feedback.transparency import Transparency, report_on
+from pellucid.feedback.transparency import report_on
+from pellucid.records.transparency import Transparency
 from pellucid.store.decisions import Period, counted
 from pellucid.store.moderation_queue import LINES, count_older, count_waiting
 from pellucid.store.tables import analyses

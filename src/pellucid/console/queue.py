@@ -20,11 +20,12 @@ from pellucid.console.pages import render
 from pellucid.console.plots import Scale
 from pellucid.console.signed_in import Moderator, SignedIn, may
 from pellucid.feedback.desk import Held as Desk
-from pellucid.feedback.queue import QueuedCase, page_of, read_cursor
+from pellucid.feedback.queue import CURSORS, page_of
 from pellucid.records.label import Ruling
+from pellucid.records.pages import QueuedCase, Why
 from pellucid.records.report import Report
 from pellucid.serve.service import Held, Service
-from pellucid.store.moderation_queue import LINES, Why
+from pellucid.store.moderation_queue import LINES
 from pellucid.store.recourse import ruling_with, rulings_on
 
 router = APIRouter(prefix="/console", route_class=Page, include_in_schema=False)
@@ -68,7 +69,7 @@ async def queue(
     ruled: AnId = None,
 ) -> Response:
     """`shown` is the one case whose thumbnail is bare; `ruled` is the ruling that was just made."""
-    after = None if cursor is None else read_cursor(cursor)
+    after = None if cursor is None else CURSORS.read(cursor)
     lines = LINES if line is None else (line,)
     page = await desk.read(lambda connection: page_of(connection, after, PAGE, lines))
     rows = await desk.read(lambda connection: [_row(connection, service, case, moderator) for case in page.items])

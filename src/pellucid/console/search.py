@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pellucid.base.errors import NotFound
 from pellucid.base.ids import PATTERN
+from pellucid.base.moments import Moment
 from pellucid.console.page import Page
 from pellucid.console.pages import render
 from pellucid.console.signed_in import Moderator, may
 from pellucid.records.report import Decision, Report, VerdictLabel
-from pellucid.serve.search import read_cursor, write_cursor
+from pellucid.serve.search import CURSORS
 from pellucid.serve.service import Held, Service
 from pellucid.store.search import Place, SearchFilters
 from pellucid.store.store import Filters
@@ -35,8 +35,8 @@ class Asked(BaseModel):
     verdict: VerdictLabel | None = None
     decision: Decision | None = None
     tag: str | None = Field(None, max_length=64)
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: str | None = Field(None, max_length=200)
 
     @model_validator(mode="before")
@@ -97,10 +97,10 @@ def _by_likeness(service: Service, asked: Asked, like: str) -> Results:
 
 
 def _by_words(service: Service, asked: Asked, words: str) -> Results:
-    place = Place() if asked.cursor is None else read_cursor(asked.cursor)
+    place = Place() if asked.cursor is None else CURSORS.read(asked.cursor)
     matches = service.search.by_words(words, asked.filters, PAGE, place)
     found = tuple(_found(service, each.report, each.marked.caption, each.marked.tags) for each in matches.matches)
-    return Results("words", found, write_cursor(matches.following) if matches.following else None)
+    return Results("words", found, CURSORS.write(matches.following) if matches.following else None)
 
 
 def _newest(service: Service, asked: Asked) -> Results:
