@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pellucid.analyse.derive import Deriver
     from pellucid.analyse.described import Describer
     from pellucid.analyse.policy import Policy
+    from pellucid.analyse.reading import Reader, SiteReader
 
 SETUP_LETTERS = 16
 
@@ -80,11 +81,12 @@ def _add_recourse(app: FastAPI) -> None:
             app.include_router(router, dependencies=[require(scope)], responses=documented(*ERRORS))
 
 
-def open_desk(settings: Settings, store: Store) -> Desk:
+def open_desk(settings: Settings, store: Store, reader: Reader) -> Desk:
     """What recourse works with. Raises `ConfigError` where its policy is wrong."""
     from pellucid.analyse.moderation import load_policy
 
-    return Desk(store, load_recourse(settings.recourse_policy), lambda: load_policy(settings.policy))
+    recourse = load_recourse(settings.recourse_policy)
+    return Desk(store, recourse, lambda: load_policy(settings.policy), reader, settings.limits)
 
 
 def open_store(settings: Settings) -> Store:
@@ -108,12 +110,17 @@ def check_exposure(settings: Settings) -> None:
         )
 
 
-def open_engine(settings: Settings, observe: Callable[[int, float], None] | None = None) -> Engine:
-    """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`."""
+def open_engine(
+    settings: Settings, observe: Callable[[int, float], None] | None = None, reader: SiteReader | None = None
+) -> Engine:
+    """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`.
+
+    Without a `reader` it has one of its own, and closes that.
+    """
     # Imported here, in the thread that loads, so that the socket answers sooner.
     from pellucid.analyse.analyser import Analyser, AnalyserSettings
-    from pellucid.analyse.credentials import Credentials
     from pellucid.analyse.described import DescribedAnalyser
+    from pellucid.analyse.fenced import open_reader
     from pellucid.analyse.moderation import load_policy
     from pellucid.runtime.bundle import LoadedBundle
 
@@ -128,16 +135,23 @@ def open_engine(settings: Settings, observe: Callable[[int, float], None] | None
         batch_wait_ms=settings.batch_wait_ms,
     )  # fmt: skip
     describer = open_describer(settings) if settings.describer_url else None
-    credentials = Credentials(settings.trust_list or shipped("trust"))
-    analyser = Analyser(bundle, policy, how, observe, credentials)
-    setup = partial(_setup, settings, bundle.head.label, policy, credentials, describer)
+    reading = reader or open_reader(settings)
+    reading.start()
+    analyser = Analyser(bundle, policy, how, observe, reading, reading)
+    setup = partial(_setup, settings, bundle.head.label, policy, reading.credentials, describer)
     models = (describe(bundle.head, bundle.thresholds, bundle.domains, how.channel),)
     served: Analyser | DescribedAnalyser = analyser
     if describer is not None:
         served = DescribedAnalyser(analyser, describer, settings.threads)
+
+    def close() -> None:
+        served.close()
+        if reader is None:
+            reading.close()
+
     return Engine(
         served, models, analyser.heatmap, bundle.head.label,
-        close=served.close, room=analyser.room, setup=setup, embed=analyser.embedding,
+        close=close, room=analyser.room, setup=setup, embed=analyser.embedding,
     )  # fmt: skip
 
 
@@ -161,13 +175,13 @@ def open_describer(settings: Settings) -> Describer:
     return Describer(settings.describer_model, endpoint, prompts, settings.describer_timeout_s, settings.describer_max_side)
 
 
-def open_deriver(settings: Settings) -> Deriver:
+def open_deriver(settings: Settings, credentials: Credentials | None = None) -> Deriver:
     """What makes derivatives; the signing key is tried out. Raises `ConfigError`."""
     from pellucid.analyse.credentials import Credentials
     from pellucid.analyse.derive import Deriver
     from pellucid.analyse.signer import Signer
 
-    credentials = Credentials(settings.trust_list or shipped("trust"))
+    credentials = credentials or Credentials(settings.trust_list or shipped("trust"))
     if settings.signing_key is None or settings.signing_certificates is None:
         if settings.signing_key or settings.signing_certificates:
             raise ConfigError("PELLUCID_SIGNING_KEY and PELLUCID_SIGNING_CERTIFICATES belong together; set both or none")
@@ -180,15 +194,21 @@ def open_deriver(settings: Settings) -> Deriver:
     return Deriver(credentials, signer, settings.limits, settings.propagator)
 
 
-def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[], Engine]:
-    def open_all() -> Engine:
+def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | None) -> Callable[[SiteReader], Engine]:
+    def open_all(reader: SiteReader) -> Engine:
         if analyser is None:
-            engine = open_engine(settings, lambda size, _: metrics.batch_size.observe(size))
+            engine = open_engine(settings, lambda size, _: metrics.batch_size.observe(size), reader)
         else:
             engine = analyser if isinstance(analyser, Engine) else Engine(analyser)
-        return replace(engine, derive=open_deriver(settings).derive)
+        return replace(engine, derive=partial(reader.derive, open_deriver(settings, reader.credentials)))
 
     return open_all
+
+
+def _open_reader(settings: Settings, metrics: Metrics) -> SiteReader:
+    from pellucid.analyse.fenced import open_reader
+
+    return open_reader(settings, lambda how: metrics.workers_lost.labels(how).inc())
 
 
 def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
@@ -199,15 +219,16 @@ def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics, opener: Callable[[], Engine], worker_of: Callable[[Service], Worker]
+    settings: Settings, metrics: Metrics, opener: Callable[[SiteReader], Engine], worker_of: Callable[[Service], Worker]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await asyncio.to_thread(open_store, settings)
-        desk = app.state.desk = open_desk(settings, store)
-        service = app.state.service = Service(settings, store, metrics, desk.finish)
+        reader = await asyncio.to_thread(_open_reader, settings, metrics)
+        desk = app.state.desk = open_desk(settings, store, reader)
+        service = app.state.service = Service(settings, store, metrics, desk.finish, reader.decode)
         worker = worker_of(service)
-        loading = asyncio.create_task(service.load(opener))
+        loading = asyncio.create_task(service.load(partial(opener, reader)))
         working = asyncio.create_task(worker.run())
         try:
             yield
@@ -216,5 +237,6 @@ def _lifespan(
             await loading
             await working
             await asyncio.to_thread(service.close)
+            await asyncio.to_thread(reader.close)
 
     return lifespan

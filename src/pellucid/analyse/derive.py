@@ -18,7 +18,7 @@ from typing import Any, get_args
 from PIL import Image, PngImagePlugin
 
 from pellucid.analyse.claims import claims_in
-from pellucid.analyse.credentials import Credentials
+from pellucid.analyse.credentials import Credentials, Records
 from pellucid.analyse.evidence import evidence_in, marks_in
 from pellucid.analyse.labels import marked, xmp_packet
 from pellucid.analyse.signer import Signer
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 class Deriver:
     """Safe to use from several threads. Without `signer` derivatives are unsigned and say so; marks of AI are kept."""
 
-    credentials: Credentials
+    credentials: Credentials | Records
     signer: Signer | None = None
     limits: Limits = field(default_factory=Limits)
     propagator: str = ""
