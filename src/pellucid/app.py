@@ -45,8 +45,11 @@ if TYPE_CHECKING:
 SETUP_LETTERS = 16
 
 
-def create_app(settings: Settings, analyser: Analyser | Engine | None = None) -> FastAPI:
-    """The application. The bundle of the settings is loaded at its start where no `analyser` is given. Raises `ConfigError`."""
+def create_app(settings: Settings, analyser: Analyser | Engine | None = None, reader: SiteReader | None = None) -> FastAPI:
+    """The application; it closes the `reader`. Analyser and reader are those of the settings where not given.
+
+    Raises `ConfigError`.
+    """
     metrics = Metrics()
     app = FastAPI(
         title="Pellucid",
@@ -54,7 +57,7 @@ def create_app(settings: Settings, analyser: Analyser | Engine | None = None) ->
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings)),
+        lifespan=_lifespan(settings, metrics, _opener(settings, metrics, analyser), _worker_of(settings), reader),
     )
     parts = (openapi, analyses, duplicates, banks, derivatives, search, models, keys, webhooks, health)
     for part in (health,) if settings.role == "worker" else parts:
@@ -219,12 +222,16 @@ def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics, opener: Callable[[SiteReader], Engine], worker_of: Callable[[Service], Worker]
+    settings: Settings,
+    metrics: Metrics,
+    opener: Callable[[SiteReader], Engine],
+    worker_of: Callable[[Service], Worker],
+    given: SiteReader | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await asyncio.to_thread(open_store, settings)
-        reader = await asyncio.to_thread(_open_reader, settings, metrics)
+        reader = given or await asyncio.to_thread(_open_reader, settings, metrics)
         desk = app.state.desk = open_desk(settings, store, reader)
         service = app.state.service = Service(settings, store, metrics, desk.finish, reader.decode)
         worker = worker_of(service)

@@ -103,7 +103,7 @@ def _become_worker(control: Channel, nursery: int, files: tuple[int, ...], tasks
 
 
 def _confine(nursery: int, most_bytes: int) -> None:
-    """Die with the nursery; little memory, few files, no core dump, nothing to gain by exec; the first to go if memory is short."""
+    """Die with the nursery; little memory, few files, no core dump, no privileges to gain; the first to go if memory is short."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != nursery:
