@@ -242,6 +242,6 @@ def test_the_setting_says_where_files_are_read(fence: bool, monkeypatch: pytest.
     reader = open_reader(read_settings(threads=3))
     assert isinstance(reader, Fenced if fence else Direct)
     if isinstance(reader, Fenced):
-        assert reader.fence.bounds == Bounds(3, 1536 << 20, 15.0)
+        assert reader.fence.bounds == Bounds(3, 1536 << 20, 20.0)
     assert reader.decode(pictures.jpeg(), LIMITS).width == 160
     reader.close()

@@ -35,7 +35,7 @@ class Bounds:
 
     workers: int = 8
     most_bytes: int = 1536 << 20
-    timeout_s: float = 15.0
+    timeout_s: float = 20.0
 
 
 @dataclass(frozen=True)

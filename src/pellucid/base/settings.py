@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     )
     fence_workers: int = Field(0, ge=0, description="Workers that read files, started as they are needed; 0 as many as threads.")
     fence_max_bytes: int = Field(1536 * MIB, ge=256 * MIB, description="Memory of one worker, in bytes.")
-    fence_timeout_s: float = Field(15.0, gt=0, description="Seconds a worker may take over one file; then it is killed.")
+    fence_timeout_s: float = Field(20.0, gt=0, description="Seconds a worker may take over one file; then it is killed.")
 
     fetch_urls: bool = Field(False, description='Whether pictures may be given by their address (`{"url": …}`).')
     fetch_timeout_s: float = Field(
