@@ -231,7 +231,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await asyncio.to_thread(open_store, settings)
-        reader = given or await asyncio.to_thread(_open_reader, settings, metrics)
+        reader: SiteReader = given or await asyncio.to_thread(_open_reader, settings, metrics)
         desk = app.state.desk = open_desk(settings, store, reader)
         service = app.state.service = Service(settings, store, metrics, desk.finish, reader.decode)
         worker = worker_of(service)
