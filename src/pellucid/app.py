@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pellucid.analyse.derive import Deriver
     from pellucid.analyse.described import Describer
     from pellucid.analyse.policy import Policy
-    from pellucid.analyse.reading import Reader, SiteReader
+    from pellucid.analyse.reading import SiteReader
 
 SETUP_LETTERS = 16
 
@@ -84,12 +84,11 @@ def _add_recourse(app: FastAPI) -> None:
             app.include_router(router, dependencies=[require(scope)], responses=documented(*ERRORS))
 
 
-def open_desk(settings: Settings, store: Store, reader: Reader) -> Desk:
+def open_desk(settings: Settings, store: Store) -> Desk:
     """What recourse works with. Raises `ConfigError` where its policy is wrong."""
     from pellucid.analyse.moderation import load_policy
 
-    recourse = load_recourse(settings.recourse_policy)
-    return Desk(store, recourse, lambda: load_policy(settings.policy), reader, settings.limits)
+    return Desk(store, load_recourse(settings.recourse_policy), lambda: load_policy(settings.policy))
 
 
 def open_store(settings: Settings) -> Store:
@@ -231,8 +230,8 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await asyncio.to_thread(open_store, settings)
-        reader: SiteReader = given or await asyncio.to_thread(_open_reader, settings, metrics)
-        desk = app.state.desk = open_desk(settings, store, reader)
+        reader = await asyncio.to_thread(_open_reader, settings, metrics) if given is None else given
+        desk = app.state.desk = open_desk(settings, store)
         service = app.state.service = Service(settings, store, metrics, desk.finish, reader.decode)
         worker = worker_of(service)
         loading = asyncio.create_task(service.load(partial(opener, reader)))

@@ -12,7 +12,6 @@ from fastapi import Depends, Path, Request
 from sqlalchemy import Connection
 
 from pellucid.analyse.policy import Policy
-from pellucid.analyse.reading import Direct, Reader
 from pellucid.base.errors import (
     AnalysisFailed,
     AppealOpen,
@@ -25,7 +24,6 @@ from pellucid.base.errors import (
     NothingRestricted,
 )
 from pellucid.base.ids import PATTERN
-from pellucid.base.pixels import Limits
 from pellucid.feedback.known import KnownRulings
 from pellucid.records.label import Wish
 from pellucid.records.recourse import RecoursePolicy
@@ -41,17 +39,15 @@ ERRORS = (
 
 @dataclass
 class Desk:
-    """`load_policy` gives the moderation policy in force; it is asked once, at the first need. `reader` reads stored pictures."""
+    """`load_policy` gives the moderation policy in force; it is asked once, at the first need."""
 
     store: Store
     recourse: RecoursePolicy
     load_policy: Callable[[], Policy]
-    reader: Reader = field(default_factory=Direct)
-    limits: Limits = field(default_factory=Limits)
     known: KnownRulings = field(init=False)
 
     def __post_init__(self) -> None:
-        self.known = KnownRulings(self.store, self.recourse.inheritance, self.reader, self.limits)
+        self.known = KnownRulings(self.store, self.recourse.inheritance)
 
     @cached_property
     def policy(self) -> Policy:

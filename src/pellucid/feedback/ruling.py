@@ -19,7 +19,7 @@ from pellucid.analyse.quorum import count, needed
 from pellucid.analyse.verdict import decide
 from pellucid.base.errors import InputError, NotFound, PictureWithheld
 from pellucid.base.ids import new_id
-from pellucid.base.pixels import claimed_pixels
+from pellucid.base.pixels import decode
 from pellucid.feedback.desk import Desk, on_behalf
 from pellucid.records.audit import Change
 from pellucid.records.label import Ruling, RulingWish
@@ -83,8 +83,6 @@ def _drafted(desk: Desk, report: Report, before: Sequence[Ruling], wish: RulingW
 def _hashes(desk: Desk, analysis_id: str) -> tuple[str, ...]:
     """By which the picture is found again; none where it is not kept any more, or shown to nobody."""
     try:
-        data = desk.store.picture(analysis_id)
-        with desk.reader.room.hold(claimed_pixels(data, desk.limits)):
-            return hashes_of(desk.reader.decode(data, desk.limits).image, desk.recourse.inheritance)
+        return hashes_of(decode(desk.store.picture(analysis_id)).image, desk.recourse.inheritance)
     except (NotFound, PictureWithheld, InputError):
         return ()
