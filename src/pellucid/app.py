@@ -46,10 +46,7 @@ SETUP_LETTERS = 16
 
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None, reader: SiteReader | None = None) -> FastAPI:
-    """The application; it closes the `reader`. Analyser and reader are those of the settings where not given.
-
-    Raises `ConfigError`.
-    """
+    """The application. What is not given is opened at its start, as the settings say. Raises `ConfigError`."""
     metrics = Metrics()
     app = FastAPI(
         title="Pellucid",
@@ -115,10 +112,7 @@ def check_exposure(settings: Settings) -> None:
 def open_engine(
     settings: Settings, observe: Callable[[int, float], None] | None = None, reader: SiteReader | None = None
 ) -> Engine:
-    """The bundle and the policy of the settings, loaded. Raises `BundleError` or `ConfigError`.
-
-    Without a `reader` it has one of its own, and closes that.
-    """
+    """The settings' bundle and policy, loaded; a reader of its own if none is given. Raises `BundleError` or `ConfigError`."""
     # Imported here, in the thread that loads, so that the socket answers sooner.
     from pellucid.analyse.analyser import Analyser, AnalyserSettings
     from pellucid.analyse.described import DescribedAnalyser
@@ -207,12 +201,6 @@ def _opener(settings: Settings, metrics: Metrics, analyser: Analyser | Engine | 
     return open_all
 
 
-def _open_reader(settings: Settings, metrics: Metrics) -> SiteReader:
-    from pellucid.analyse.fenced import open_reader
-
-    return open_reader(settings, lambda how: metrics.workers_lost.labels(how).inc())
-
-
 def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
     """What it reads is read now, so that a mistake is said before anything starts."""
     receiver = Receiver.of(settings)
@@ -221,16 +209,15 @@ def _worker_of(settings: Settings) -> Callable[[Service], Worker]:
 
 
 def _lifespan(
-    settings: Settings,
-    metrics: Metrics,
-    opener: Callable[[SiteReader], Engine],
-    worker_of: Callable[[Service], Worker],
-    given: SiteReader | None,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    settings: Settings, metrics: Metrics, opener: Callable[[SiteReader], Engine], worker_of: Callable[[Service], Worker],
+    reads: SiteReader | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:  # fmt: skip
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await asyncio.to_thread(open_store, settings)
-        reader = await asyncio.to_thread(_open_reader, settings, metrics) if given is None else given
+        from pellucid.analyse.fenced import open_reader
+
+        reader = reads or open_reader(settings, metrics.count_lost)
         desk = app.state.desk = open_desk(settings, store)
         service = app.state.service = Service(settings, store, metrics, desk.finish, reader.decode)
         worker = worker_of(service)

@@ -56,6 +56,9 @@ class Metrics:
         build = Gauge("pellucid_build_info", "Always 1; the label says which version", ["version"], registry=registry)
         build.labels(package_version()).set(1)
 
+    def count_lost(self, how: str) -> None:
+        self.workers_lost.labels(how).inc()
+
     def count_report(self, report: Report) -> None:
         self.verdicts.labels(report.verdict.label).inc()
         if report.moderation is not None:
