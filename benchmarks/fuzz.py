@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -121,7 +121,8 @@ def _json(body: bytes) -> dict[str, object]:  # derivatives are pictures
     return found if isinstance(found, dict) else {}
 
 
-def prove(files: int, seed: int, keep: Path | None) -> Finding:
+def prove(files: int, seed: int, keep: Path | None, show: Callable[[Finding], object] = lambda _: None) -> Finding:
+    """`show` is called at every step with what was found until then."""
     whole = seeds()
     with tempfile.TemporaryDirectory(prefix="pellucid-fuzz-") as folder, serving(Path(folder)) as (process, port):
         told, lock, luck = Told(), threading.Lock(), random.Random(seed)
@@ -140,7 +141,9 @@ def prove(files: int, seed: int, keep: Path | None) -> Finding:
             for start in range(0, files, step):
                 list(threads.map(one, range(start, min(start + step, files))))
                 memory.append(Memory.of(process.pid, min(start + step, files)))
-                print(f"  {memory[-1].files} files, {time.monotonic() - begun:.0f} s, {memory[-1].text()}", flush=True)
+                took_s = time.monotonic() - begun
+                print(f"  {memory[-1].files} files, {took_s:.0f} s, {memory[-1].text()}", flush=True)
+                show(_found(seed, took_s, told, {}, lost_workers(port), memory, Path(folder)))
                 if process.poll() is not None:
                     told.faults.append(f"the service ended with {process.returncode}")
                     break
@@ -148,10 +151,16 @@ def prove(files: int, seed: int, keep: Path | None) -> Finding:
         ends = drained(port, told) if process.poll() is None else Counter()
         memory.append(Memory.of(process.pid, files))
         lost = lost_workers(port) if process.poll() is None else Counter()
-        told.faults += [line for line in (Path(folder) / "log").read_text().splitlines() if " ERROR " in line]
+        return _found(seed, took_s, told, ends, lost, memory, Path(folder))
+
+
+def _found(
+    seed: int, took_s: float, told: Told, ends: Mapping[str, int], lost: Mapping[str, int], memory: list[Memory], folder: Path
+) -> Finding:
+    errors = [line for line in (folder / "log").read_text().splitlines() if " ERROR " in line]
     return Finding(
-        files, seed, took_s, dict(told.answers), dict(told.by_file), dict(told.missing), dict(ends), dict(lost), tuple(memory),
-        told.slowest_s, told.slowest, tuple(told.faults),
+        memory[-1].files, seed, took_s, dict(told.answers), dict(told.by_file), dict(told.missing), dict(ends), dict(lost),
+        tuple(memory), told.slowest_s, told.slowest, (*told.faults, *errors),
     )  # fmt: skip
 
 
@@ -237,12 +246,16 @@ def main() -> int:
     asked = parser.parse_args()
     # Whoever ends this ends the service as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    found = prove(asked.files, asked.seed, asked.keep)
+
+    def show(found: Finding) -> None:
+        if asked.out:
+            asked.out.parent.mkdir(parents=True, exist_ok=True)
+            asked.out.write_text(page(found))
+
+    found = prove(asked.files, asked.seed, asked.keep, show)
+    show(found)
     print(found.text())
-    if asked.out:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(page(found))
-    return 0 if found.sound else 1
+    return 0 if found.sound and found.files == asked.files else 1
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ class Fenced:
 
     def claims(self, data: bytes, picture_format: str) -> list[Evidence]:
         """As `read_claims`, and raises as `decode`."""
-        limit_s = min(TIME_LIMITS_S["claims"], self.fence.bounds.timeout_s)
-        return self.fence.run(Task("claims", data, {"format": picture_format}, timeout_s=limit_s), _evidence)
+        return self.fence.run(Task("claims", data, {"format": picture_format}), _evidence)
 
     def read(self, data: bytes, picture_format: str) -> list[Evidence]:
         """As `Credentials.read`, and raises as `decode`; a reader that hangs is killed."""

@@ -132,6 +132,12 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
         raise ImageTooSmall(f"the picture is {width} x {height}; at least {limits.min_side} pixels a side are needed")
 
 
+def _check_claim(size: tuple[int, int], claimed: tuple[int, int] | None) -> None:
+    """A second header may name another size, and room was asked for the first."""
+    if claimed and size[0] * size[1] > claimed[0] * claimed[1]:
+        raise BrokenImage(f"the picture is {size[0]} x {size[1]}, and its header says {claimed[0]} x {claimed[1]}; save it anew")
+
+
 def decode_pixels(
     data: bytes, picture_format: str, limits: Limits, ground: tuple[int, int, int] = WHITE
 ) -> tuple[Image.Image, Image.Image | None, list[str]]:
@@ -143,6 +149,7 @@ def decode_pixels(
         needed = essentials(data, picture_format)
         with Image.open(io.BytesIO(needed.data), formats=(picture_format,)) as opened:
             _check_size(opened.size, limits)
+            _check_claim(opened.size, claimed_size(data, picture_format))
             notes = [*needed.notes, *_animation(opened)]
             opened.load()
             turn = needed.orientation if needed.orientation is not None else exif.orientation(opened.info.get("exif", b""))
