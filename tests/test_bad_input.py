@@ -139,6 +139,7 @@ ROWS: dict[str, Callable[[Services], Answer]] = {
     "GIF with a frame of 65,535 x 65,535": file("gif with a frame of 65,535 x 65,535"),
     "WebP of 16,000,000 x 16,000,000": file("webp 16,000,000 x 16,000,000"),
     "AVIF of 60,000 x 60,000": file("avif 60,000 x 60,000"),
+    "PNG with a second, larger header": body(pictures.png_with_two_headers),
     "JPEG of 2,000 scans": body(pictures.jpeg_of_many_scans),
     "GIF comment of 500,000 blocks": body(pictures.gif_of_tiny_blocks),
     "PNG text that unpacks to 96 MB": body(pictures.png_with_text_bomb),

@@ -302,8 +302,7 @@ def peak_mib() -> float:
 
 def test_a_second_header_does_not_let_in_more_than_the_first_has_said() -> None:
     """Room was asked for the first, and PIL believes the last."""
-    plain = pictures.png()
-    with_another = plain[:8] + pictures.png_of_size(16, 16)[8:33] + plain[8:]
-    assert claimed_size(with_another, "PNG") == (16, 16)
+    data = pictures.png_with_two_headers()
+    assert claimed_size(data, "PNG") == (16, 16)
     with pytest.raises(BrokenImage, match="160 x 120, and its header says 16 x 16"):
-        decode(with_another)
+        decode(data)
