@@ -209,6 +209,27 @@ def test_an_encoder_that_crashes_has_its_code_too(failing: Fenced, deriver: Deri
         failing.derive(deriver, pictures.jpeg() + b"derive:abort", Wanted(32))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"length": 1 << 40},
+        {"length": 0},
+        {"format": "TIFF"},
+        {"says": "real"},
+        {"credentials": "signed\r\nSet-Cookie: a=b"},
+        {"width": "1"},
+    ],
+)
+def test_a_derivative_that_cannot_be_is_not_taken(failing: Fenced, deriver: Deriver, change: dict[str, Any]) -> None:
+    said = {"length": 9, "format": "PNG", "width": 1, "height": 1, "signed": True, "credentials": "signed", "says": None}
+    lie = b"LIE" + json.dumps(said).encode() + b"LIE" + b"derive:lie"
+    assert failing.derive(deriver, pictures.jpeg() + lie, Wanted(32)).credentials == "signed"
+    with pytest.raises(DecoderCrashed):
+        failing.derive(
+            deriver, pictures.jpeg() + lie.replace(json.dumps(said).encode(), json.dumps(said | change).encode()), Wanted(32)
+        )
+
+
 def test_a_key_that_cannot_sign_is_said_as_before(fenced: Fenced, credentials: Credentials, tmp_path: Path) -> None:
     from datetime import timedelta
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from pellucid.analyse.analyser_settings import TIME_LIMITS_S
 from pellucid.analyse.credentials import Credentials
-from pellucid.analyse.derive import Deriver
+from pellucid.analyse.derive import NOT_SIGNED, SIGNED, SIGNED_ANEW, UNSIGNED, Deriver
 from pellucid.analyse.reading import Direct, SiteReader
 from pellucid.base.fence import Bounds, Fence, Task
 from pellucid.base.pixels import Limits, Picture, check, claimed_pixels
@@ -35,7 +35,7 @@ HEADERS_BYTES = 256
 MOST_ADDED_BYTES = 4 << 20
 # It is decoded and encoded.
 DERIVE_TIMES = 2
-MOST_PIECES, MOST_NOTES = 64, 16
+MOST_PIECES, MOST_NOTES, MOST_NOTE = 64, 16, 200
 
 
 class Fenced:
@@ -61,7 +61,7 @@ class Fenced:
 
         def take(said: dict[str, Any], memory: memoryview) -> Picture:
             image, alpha = _planes(said, memory, most)
-            notes = tuple(str(note) for note in said["notes"][:MOST_NOTES])
+            notes = tuple(str(note)[:MOST_NOTE] for note in said["notes"][:MOST_NOTES])
             return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), notes, alpha)
 
         fields = {"format": picture_format, "limits": _listed(limits)}
@@ -158,5 +158,8 @@ def _derivative(said: dict[str, Any], memory: memoryview) -> Derivative:
         raise ValueError("a worker says that it wrote a derivative which is not there")
     if said["format"] not in get_args(Format) or said["says"] not in (None, *get_args(Says)):
         raise ValueError("a worker says that it wrote a derivative of an unknown kind")
+    # In the answer this is a header.
+    if said["credentials"] not in (SIGNED, UNSIGNED, SIGNED_ANEW, NOT_SIGNED):
+        raise ValueError("a worker says what it may not of the credentials")
     made = bytes(memory[:length])
-    return Derivative(made, said["format"], width, height, bool(said["signed"]), str(said["credentials"]), said["says"])
+    return Derivative(made, said["format"], width, height, bool(said["signed"]), said["credentials"], said["says"])

@@ -25,7 +25,7 @@ from pellucid.base.fence_nursery import SHARED_BYTES, Nursery, Shared, Tell, Wor
 T = TypeVar("T")
 # What the answer's fields and bytes make. Raises `ValueError`, `KeyError` or `TypeError` for what cannot be.
 Take = Callable[[dict[str, Any], memoryview], T]
-MOST_DETAIL = 500
+MOST_DETAIL, MOST_FAULT = 500, 4000
 log = logging.getLogger(__name__)
 
 
@@ -135,7 +135,9 @@ class Fence:
         if not self._closed:
             self._observe(how)
             name = hashlib.sha256(task.data).hexdigest()
-            log.warning("lost a worker at the task %s of %d bytes, sha256 %s: %s", task.name, len(task.data), name, why)
+            log.warning(
+                "lost a worker at the task %s of %d bytes, sha256 %s: %s", task.name, len(task.data), name, why[:MOST_DETAIL]
+            )
 
 
 @contextmanager
@@ -151,7 +153,7 @@ def _memory(worker: Worker, size: int) -> Iterator[tuple[Shared, tuple[int, ...]
 def _failure(said: dict[str, Any]) -> Exception | None:
     """What the task raised. Raises `ValueError` where it says that it raised what no task may."""
     if "fault" in said:
-        return RuntimeError(f"a task failed in its worker: {said['fault']}")
+        return RuntimeError(f"a task failed in its worker: {str(said['fault'])[:MOST_FAULT]}")
     if "error" not in said:
         return None
     error = error_of(str(said["error"]), str(said["detail"])[:MOST_DETAIL])
