@@ -248,6 +248,14 @@ def test_signals_meant_for_the_service_end_no_worker(fence: Fence) -> None:
     assert fence.run(Task("echo"), fields)["pid"] == worker
 
 
+def test_a_worker_is_replaced_after_its_tasks_and_nobody_counts_it_as_lost(lost: list[str]) -> None:
+    fence = Fence(TASKS, Bounds(workers=1, most_bytes=256 * MIB, most_tasks=3), lost.append)
+    pids = [fence.run(Task("echo"), fields)["pid"] for _ in range(7)]
+    fence.close()
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
+    assert lost == []
+
+
 def test_a_worker_has_bounds_and_knows_no_secret(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELLUCID_API_KEYS", "a secret of the service")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")

@@ -66,6 +66,7 @@ class Worker:
     channel: Channel
     shared: Shared
     buried: bool = False
+    tasks: int = 0
 
     def exchange(self, fields: dict[str, Any], data: bytes, files: tuple[int, ...], until: float, tell: Tell | None) -> Message:
         """What it answers. What it asks meanwhile, `tell` answers. Raises as `Channel` does."""
