@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Bounds:
-    """How many workers there are at most; the memory of each, in bytes; how long one task may take; after how many one is replaced.
+    """How many workers at most; the memory of each, in bytes; how long a task may take; after how many tasks one is replaced.
 
     Their memory creeps: over a thousand damaged files a worker grew by some 30 MiB. A new one costs 2 ms.
     """
