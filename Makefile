@@ -81,6 +81,12 @@ bench: $(VENV)/dev.stamp ## measure the service on this machine beside the bare 
 proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test splits included (needs OUT/data of `make bundle`)
 	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml --final --root bundle=src/pellucid/defaults/bundle --out $(OUT)
 
+.PHONY: proof-fuzz
+FILES ?= 20000
+
+proof-fuzz: $(VENV)/dev.stamp ## FILES damaged files of every format through a running service: no 5xx, no hang, memory flat
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzz --files $(FILES) --out docs/proofs/fuzz.md
+
 KILLS ?= 200
 
 proof-kills: $(VENV)/dev.stamp ## kill -9 under load, KILLS times on each database: nothing lost, nothing answered twice

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "src" / "pellucid").rglob("*.py"))
 MAX_LINES = 250
 # One tree of errors stands in one file.
-LONGER = {"base/errors.py": 360}
+LONGER = {"base/errors.py": 375}
 TRAINING_LIBRARIES = ("torch", "transformers", "sklearn", "nncf", "onnx", "ray", "scipy", "matplotlib", "mlflow")
 
 # Written so that these lines do not match themselves.

@@ -107,7 +107,7 @@ def analyse(
     bundle: BundleOption = None,
 ) -> None:
     """Answer pictures without a server; nothing is stored. Exit status 3 if some could not be answered."""
-    from pellucid.app import open_engine
+    from pellucid.app_engine import open_engine
     from pellucid.base.settings import read_settings
     from pellucid.serve.files import answers, pictures_in
 
@@ -137,7 +137,7 @@ def derive(
     ] = "none",
 ) -> None:
     """Make a picture to publish: provenance kept and signed, EXIF and places left out."""
-    from pellucid.app import open_deriver
+    from pellucid.app_engine import open_deriver
     from pellucid.base.files import write_atomically
     from pellucid.base.settings import read_settings
     from pellucid.records.derivative import FORMATS, Label, Wanted

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.app import open_engine
+from pellucid.app_engine import open_engine
 from pellucid.base.settings import Settings, shipped
 from pellucid.serve.engine import Engine
 from tests.browser.conftest import Start

@@ -11,7 +11,8 @@
     │   ├── FetchError        a picture given by its address
     │   │   └── FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow
     │   └── ImageError        the bytes are not a picture we accept
-    │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
+    │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall,
+    │           DecoderCrashed, DecoderTooSlow
     ├── NotFound              no such analysis, page or heat map
     │   └── Deleted, NothingRestricted    there was one; no reasons are owed
     ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
@@ -238,6 +239,16 @@ class TooManyPixels(ImageError):
 class ImageTooSmall(ImageError):
     code = "image-too-small"
     title = "The picture is too small to be judged"
+
+
+class DecoderCrashed(ImageError):
+    code = "decoder-crashed"
+    title = "The picture makes its decoder crash"
+
+
+class DecoderTooSlow(ImageError):
+    code = "decoder-too-slow"
+    title = "The picture takes its decoder too long"
 
 
 class NotFound(PellucidError):

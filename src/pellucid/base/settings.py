@@ -116,6 +116,13 @@ class Settings(SignInSettings):
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
 
+    fence: bool = Field(
+        True, description="Whether files are read by workers behind the fence; off, a crash of a decoder ends the service."
+    )
+    fence_workers: int = Field(0, ge=0, description="Workers that read files, started as they are needed; 0 as many as threads.")
+    fence_max_bytes: int = Field(1536 * MIB, ge=256 * MIB, description="Memory of one worker, in bytes.")
+    fence_timeout_s: float = Field(20.0, gt=0, description="Seconds a worker may take over one file; then it is killed.")
+
     fetch_urls: bool = Field(False, description='Whether pictures may be given by their address (`{"url": …}`).')
     fetch_timeout_s: float = Field(
         10.0, gt=0, description="Seconds in which a picture must have been fetched, redirects included."

@@ -16,15 +16,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from PIL import Image, ImageFilter
 
-from pellucid.base.errors import Starting
-from pellucid.base.pixels import decode
 from pellucid.console.page import Page
 from pellucid.console.signed_in import may
 from pellucid.serve.analyses import AnalysisId, heatmap_of
@@ -61,19 +58,11 @@ def _drawn(service: Service, analysis_id: str, form: Form) -> bytes | None:
 
 
 def _webp(service: Service, draw: Draw, data: bytes) -> bytes:
-    with _room(service, data):
-        drawn = draw(decode(data, service.settings.limits).image)
+    with service.room(data):
+        drawn = draw(service.decode(data, service.settings.limits).image)
     file = io.BytesIO()
     drawn.save(file, "WEBP", quality=QUALITY)
     return file.getvalue()
-
-
-def _room(service: Service, data: bytes) -> AbstractContextManager[None]:
-    """Shared with the analyser, once it is there: how much memory open pictures may take together."""
-    try:
-        return service.engine.room(data)
-    except Starting:
-        return nullcontext()
 
 
 def _at_most(side_px: int, image: Image.Image) -> Image.Image:

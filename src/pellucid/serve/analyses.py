@@ -18,6 +18,8 @@ from pellucid.base.errors import (
     BodyTooSlow,
     BrokenImage,
     Busy,
+    DecoderCrashed,
+    DecoderTooSlow,
     Deleted,
     EmptyBody,
     FetchDisabled,
@@ -59,7 +61,7 @@ from pellucid.store.store import Filters
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
 
 AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a report", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
-IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
+IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall, DecoderCrashed, DecoderTooSlow)
 BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, InvalidParameter)
 FETCH_ERRORS = (FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow)
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")

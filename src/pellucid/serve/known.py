@@ -19,7 +19,7 @@ from pellucid.analyse.facts import pdq_orientations
 from pellucid.analyse.known import KnowingAnalyser, may_be_remembered
 from pellucid.analyse.pdq_index import PdqIndex, Words, compared, words_of
 from pellucid.base.errors import PictureWithheld
-from pellucid.base.pixels import Limits, decode
+from pellucid.base.pixels import Decode, Limits, decode
 from pellucid.base.settings import Settings
 from pellucid.records.report import Model, Report
 from pellucid.serve.engine import Declared, Engine
@@ -36,8 +36,8 @@ LARGEST_TAIL = 20_000
 class KnownPictures:
     """Safe to use from several threads."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, decode: Decode = decode) -> None:
+        self._store, self._decode = store, decode
         self._lock = threading.Lock()
         self._held: tuple[tuple[BankInForce, ...], Banks] = ((), self._loaded(()))
 
@@ -68,7 +68,9 @@ class KnownPictures:
         self.banks()
         models, setup = engine.models, engine.setup if settings.reuse_answers else None
         model = Model(bundle=models[0].bundle, channel=models[0].channel, use=models[0].use) if models else NO_MODEL
-        knowing = KnowingAnalyser(engine.analyser, model, settings.limits, self.banks, self.recall, setup, engine.room)
+        knowing = KnowingAnalyser(
+            engine.analyser, model, settings.limits, self.banks, self.recall, setup, engine.room, self._decode
+        )
         return replace(engine, analyser=knowing)
 
     def picture(self, analysis_id: str) -> bytes:
@@ -92,7 +94,7 @@ class KnownPictures:
     def check_sent(self, data: bytes, limits: Limits) -> None:
         """To be asked before anything is made of a picture that is not analysed. Raises `PictureWithheld`, or `ImageError`."""
         banks = self.banks()
-        if len(banks) and blocks(banks.matches(*pdq_orientations(decode(data, limits).image))):
+        if len(banks) and blocks(banks.matches(*pdq_orientations(self._decode(data, limits).image))):
             raise PictureWithheld("a hash bank blocks this picture")
 
     def _loaded(self, listed: tuple[BankInForce, ...]) -> Banks:
