@@ -18,7 +18,6 @@ from pellucid.base.settings import shipped
 from pellucid.runtime.bundle import LoadedBundle
 from pellucid.serve.engine import Engine
 from tests.browser.conftest import Start
-from tests.browser.scenes import as_jpeg
 from tests.browser.scripted import ScriptedAnalyser
 from tests.browser.site import Scheme
 from tests.browser.town import ANSWERS, name, past, queue_waits
@@ -39,8 +38,7 @@ def test_screenshots(start: Start, repository: Path, tmp_path: Path) -> None:
     policy = tmp_path / "recourse.toml"
     policy.write_text((shipped("policies") / "recourse.toml").read_text().replace('"never"', '"overturning"'))
     scripted = ScriptedAnalyser({name(number): answer for number, answer in ANSWERS.items()})
-    heat = heatmap_of(as_jpeg(0))
-    site = start(Engine(scripted, heatmap=lambda _: heat), recourse_policy=policy)
+    site = start(Engine(scripted, heatmap=heatmap_of), recourse_policy=policy, analysis_timeout_s=600)
     town = site.town()
     past(town, site.store.database)
     queue_waits(site.store.database, {town.ids[number]: minutes for number, minutes in WAITS_MINUTES.items()})
@@ -51,7 +49,7 @@ def test_screenshots(start: Start, repository: Path, tmp_path: Path) -> None:
         tab.go(path)
         tab.press(*keys)
         if wait_for:
-            tab.page.wait_for_selector(wait_for, timeout=60_000)
+            tab.page.wait_for_selector(wait_for, timeout=600_000)
         tab.page.evaluate(DECODED)
         keep(tab.page.screenshot(), folder / file)
 

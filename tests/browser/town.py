@@ -109,7 +109,7 @@ class Town:
         return self
 
 
-def past(town: Town, database: Engine, days: int = 30, a_day: int = 3) -> None:
+def past(town: Town, database: Engine, days: int = 30, a_day: int = 2) -> None:
     """Small pictures of the last days, some appealed or flagged, and those ruled on by two or three. Moments are set back."""
     draw = random.Random(7)
     now = datetime.now(UTC)
