@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 PASSWORD = "correct horse battery"
 KEY = "k" * 32
+PATIENCE_MS = 120_000
 WIDTHS = {1280: 800, 390: 844}
 Scheme = Literal["light", "dark"]
 
@@ -91,6 +92,7 @@ class Tab:
         context = browser.new_context(
             viewport=size, color_scheme=scheme, reduced_motion="reduce", locale="en-GB", storage_state=state,
         )  # type: ignore[arg-type]  # fmt: skip
+        context.set_default_timeout(PATIENCE_MS)
         tab = cls(context.new_page(), origin)
         tab.page.on("console", lambda message: tab._console(message.type, message.text))
         tab.page.on("pageerror", lambda error: tab.complaints.append(f"error: {error}"))

@@ -95,6 +95,27 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_typed(site: Site) -> Non
     assert site.client.get(f"/v1/analyses/{accused['id']}").json()["verdict"]["basis"] == ["inference"]
 
 
+def test_what_was_quoted_goes_with_its_verdict_and_what_was_typed_stays(site: Site) -> None:
+    accused = upload(site, saved(drawn(2), "JPEG"))
+    assert site.client.post(f"/v1/analyses/{accused['id']}/appeals", json={"reason": "Mine."}).status_code == 201
+    tab = site.sign_in("Mira")
+    tab.go(f"/console/cases/{accused['id']}")
+    tab.press("4", "a")
+    assert "no proof" in tab.page.input_value("#f-reason")
+    assert "will not be labelled again" in tab.page.input_value("#f-reply")
+    tab.press("1")
+    assert tab.page.input_value("#f-reason") == tab.page.input_value("#f-reply") == ""
+    tab.press("r")
+    tab.page.keyboard.type("Six b1nd fingers")
+    tab.press("Escape", "2", "a")
+    assert tab.page.input_value("#f-reason") == "Six b1nd fingers"
+    tab.page.reload()
+    assert tab.page.input_value("#f-reason") == "Six b1nd fingers"
+    assert tab.page.is_checked("#v-edited")
+    tab.page.click("text=Sign out")
+    assert tab.page.evaluate("sessionStorage.length") == 0
+
+
 def test_rules_without_a_script(site: Site) -> None:
     accused = upload(site, saved(drawn(3), "JPEG"))
     tab = site.sign_in("Mira")

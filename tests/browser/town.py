@@ -14,6 +14,7 @@ from sqlalchemy import Engine, update
 
 from pellucid.base.ids import new_id
 from pellucid.records.report import Evidence
+from pellucid.store.analyses import answered, standing_of
 from pellucid.store.database import writing
 from pellucid.store.tables import analyses, appeals, flags, rulings
 from tests.browser.scenes import KINDS, as_jpeg
@@ -108,29 +109,37 @@ class Town:
         return self
 
 
-def past(town: Town, database: Engine, days: int = 30, a_day: int = 3) -> None:
-    """Small pictures of the last days, some appealed and flagged and ruled on by one or two. Ids and moments are set back."""
+def past(town: Town, database: Engine, days: int = 30, a_day: int = 2) -> None:
+    """Small pictures of the last days, some appealed or flagged, and those ruled on by two or three. Moments are set back."""
     draw = random.Random(7)
     now = datetime.now(UTC)
     for number in range(100, 100 + days * a_day):
         back = timedelta(days=(number - 100) // a_day, hours=draw.uniform(1, 20))
         town.send(number, png(96, 96, seed=number))
-        if draw.random() < 0.3:
+        if draw.random() < 0.25:
             town.post(number, "appeals", reason="It is mine.", actor=f"uploader-{number}")
-        elif draw.random() < 0.2:
+        elif draw.random() < 0.8:
+            _set_back(database, town.ids[number], now - back, timedelta())
+            continue
+        else:
             town.post(number, "flags", says="generated", actor=f"user-{number}")
-        if draw.random() < 0.75:
-            verdict = draw.choice(("no_ai_found", "generated", "generated"))
-            for who in ("Mira", "Jonas")[: draw.choice((1, 2))]:
-                town.post(number, "rulings", verdict=verdict if draw.random() < 0.9 else "edited", reason="Seen.", actor=who)
+        verdict = draw.choice(("no_ai_found", "generated", "generated"))
+        # Each is the first to decide in turn; where the second differs a third settles it.
+        votes = [verdict, verdict] if draw.random() < 0.85 else [verdict, "edited", verdict]
+        for who, vote in zip(("Mira", "Jonas", "Lena"), votes, strict=False):
+            town.post(number, "rulings", verdict=vote, reason="Seen.", actor=who)
         _set_back(database, town.ids[number], now - back, timedelta(minutes=draw.uniform(4, 240)))
 
 
 def queue_waits(database: Engine, minutes: Mapping[str, float]) -> None:
-    """Open appeals and flags on these analyses were made so long ago."""
+    """Open appeals and flags on these analyses were made so long ago, the analyses themselves an hour before."""
     with writing(database) as connection:
         for analysis, back in minutes.items():
             moment = datetime.now(UTC) - timedelta(minutes=back)
+            sent = moment - timedelta(hours=1)
+            report = answered(standing_of(connection, analysis)).model_copy(update={"created": sent.isoformat()})
+            changed = {"created": sent, "report": report.model_dump(mode="json")}
+            connection.execute(update(analyses).where(analyses.c.id == analysis).values(changed))
             for table in (appeals, flags):
                 mine = update(table).where(table.c.analysis == analysis, table.c.state == "open")
                 connection.execute(mine.values(id=new_id(moment), created=moment))
