@@ -21,6 +21,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from pellucid.base.errors import ConfigError
 from pellucid.base.logs import Level
 from pellucid.base.pixels import Limits
+from pellucid.base.settings_describer import DescriberSettings
 from pellucid.base.settings_sign_in import SignInSettings
 
 PREFIX = "PELLUCID_"
@@ -30,7 +31,7 @@ LEAST_PASSWORD = 12
 BUCKET_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-class Settings(SignInSettings):
+class Settings(SignInSettings, DescriberSettings):
     """Read with `read_settings`, which says what is wrong in our own words."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -148,29 +149,6 @@ class Settings(SignInSettings):
 
     ray_address: str = Field("http://127.0.0.1:8265", description="Dashboard of the Ray cluster that `--on ray` hands jobs to.")
 
-    describer_url: str | None = Field(
-        None,
-        repr=False,
-        description="Chat endpoint (as vLLM's, ending in `/v1`) that answers the prompts instead of the bundle; none if not set.",
-    )
-    describer_model: str = Field("qwen2vl", description="Name under which the endpoint serves the model.")
-    describer_key: str | None = Field(None, repr=False, description="Bearer token that the endpoint asks for.")
-    describer_prompts: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("caption@1",), description="Prompts to ask, separated by commas: shipped ones by label or TOML files; one a part."
-    )
-    describer_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds an answer of the describer may take; then its part is missing."
-    )
-    describer_max_side: int = Field(1024, ge=28, description="Longest side of the JPEG that the describer is sent, in pixels.")
-    describer_max_bytes: int = Field(1 * MIB, ge=1024, description="Largest answer that is read of the describer, in bytes.")
-
-    @field_validator("describer_url")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
-            raise ValueError("allowed is http://HOST[:PORT]/v1 or https://…, without query")
-        return value
-
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
@@ -192,7 +170,7 @@ class Settings(SignInSettings):
             raise ValueError("allowed is https://HOST[:PORT]/PATH, or http://…, without user and password")
         return value
 
-    @field_validator("api_keys", "describer_prompts", "fetch_ports", "fetch_networks", "webhook_secrets", mode="before")
+    @field_validator("api_keys", "fetch_ports", "fetch_networks", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
@@ -212,7 +190,7 @@ class Settings(SignInSettings):
     def secrets(self) -> tuple[str, ...]:
         """What no log may show; a database's password only where it is no common word."""
         given = [*self.api_keys, *(secret.get_secret_value() for secret in self.webhook_secrets), self.describer_key]
-        given += [self.webhook_url.get_secret_value()] if self.webhook_url else []
+        given += [secret.get_secret_value() for secret in (self.webhook_url, self.oidc_client_secret) if secret]
         given += [os.environ.get(name) for name in BUCKET_SECRETS]
         passwords = [_password(url) for url in (self.database_url, self.tracking_url, self.describer_url)]
         return tuple(value for value in given if value) + tuple(word for word in passwords if len(word) >= LEAST_PASSWORD)
