@@ -14,7 +14,7 @@ RECIPES := src/pellucid/defaults/recipes
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve demo install test system check audit fix lint types imports bench proof proof-kills bundle ship wheel clean
+.PHONY: help serve demo install test system browser console-docs check audit fix lint types imports bench proof proof-kills bundle ship wheel clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -34,6 +34,22 @@ test: check ## set up everything, then lint, types, imports and all tests
 # Ray makes a token of its own where none is set; the tests bring theirs. See docs/distributed.md.
 system: $(VENV)/dev.stamp ## after `make test`: workers killed and resumed, a Ray cluster, a search; minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m system tests/system
+
+# axe-core is only run, never shipped: fetched from the npm registry into the environment, and compared with its hash.
+AXE := 4.14.1
+AXE_SHA256 := e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
+
+browser: $(VENV)/dev.stamp $(VENV)/axe/axe.min.js ## after `make test`: the console in Debian's chromium, with axe-core; minutes
+	OMP_NUM_THREADS=1 REQUIRE_BROWSER=1 AXE_CORE=$(VENV)/axe/axe.min.js $(BIN)/python -m pytest -m browser tests/browser
+
+console-docs: $(VENV)/dev.stamp ## screenshots of the console and the timed path, into docs
+	OMP_NUM_THREADS=1 WRITE_DOCS=1 $(BIN)/python -m pytest -m browser tests/browser/test_screenshots.py tests/browser/test_timed_path.py
+
+$(VENV)/axe/axe.min.js: | $(VENV)/dev.stamp
+	mkdir -p $(VENV)/axe
+	cd $(VENV)/axe && npm pack --silent axe-core@$(AXE)
+	echo "$(AXE_SHA256)  $(VENV)/axe/axe-core-$(AXE).tgz" | sha256sum --check --quiet
+	tar -xzf $(VENV)/axe/axe-core-$(AXE).tgz -C $(VENV)/axe --strip-components=1 --touch package/axe.min.js
 
 check: lint types imports ## lint, spelling, types, import contracts, dependencies
 
@@ -64,6 +80,12 @@ bench: $(VENV)/dev.stamp ## measure the service on this machine beside the bare 
 
 proof: $(VENV)/dev.stamp ## the final evaluation of the shipped bundle, test splits included (needs OUT/data of `make bundle`)
 	$(BIN)/pellucid evaluate $(RECIPES)/evaluation.toml --final --root bundle=src/pellucid/defaults/bundle --out $(OUT)
+
+.PHONY: proof-fuzz
+FILES ?= 20000
+
+proof-fuzz: $(VENV)/dev.stamp ## FILES damaged files of every format through a running service: no 5xx, no hang, memory flat
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzz --files $(FILES) --out docs/proofs/fuzz.md
 
 KILLS ?= 200
 

@@ -21,7 +21,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from pellucid.app import open_engine
+from pellucid.app_engine import open_engine
 from pellucid.base.settings import read_settings
 
 MIB = 1 << 20

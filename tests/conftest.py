@@ -33,6 +33,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PELLUCID_") and name != NEEDED]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PELLUCID_TRACKING_URL", "none")
+    # The name that Starlette's test client asks for.
+    monkeypatch.setenv("PELLUCID_HOST_NAMES", "testserver")
 
 
 @pytest.fixture(scope="session")

@@ -234,6 +234,11 @@ def png_of_size(width: int, height: int) -> bytes:
     return PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
+def png_with_two_headers() -> bytes:
+    """The first says 16 x 16; the second is that of a larger picture, which follows."""
+    return png_of_size(16, 16)[:33] + png()[8:]
+
+
 def png_bomb(width: int = 30_000, height: int = 30_000) -> bytes:
     """A whole 1-bit PNG of so many pixels: small as a file, huge when decoded."""
     row = bytes(1 + (width + 7) // 8)

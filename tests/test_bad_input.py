@@ -21,8 +21,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from pellucid.analyse.credentials import Credentials
+from pellucid.analyse.fenced import Fenced
 from pellucid.app import create_app
-from pellucid.base.settings import Settings
+from pellucid.base.fence import Bounds, Fence
+from pellucid.base.room import Room
+from pellucid.base.settings import Settings, shipped
 from tests import pictures
 from tests.serve.fake import FakeAnalyser
 
@@ -52,7 +56,10 @@ class Services:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data")), FakeAnalyser())
+    # The real readers, of which the decoder can be made to crash and to hang.
+    fence = Fence("tests.analyse.crashing_tasks", Bounds(workers=2, timeout_s=10))
+    reader = Fenced(fence, Room(128_000_000), lambda: Credentials(shipped("trust")))
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data")), FakeAnalyser(), reader)
     slow = create_app(Settings(data_dir=tmp_path_factory.mktemp("slow"), body_timeout_s=0.5), FakeAnalyser())
     with TestClient(app) as client, closing(socket.create_server(("127.0.0.1", 0))) as listening:
         server = uvicorn.Server(uvicorn.Config(slow, log_config=None))
@@ -132,6 +139,7 @@ ROWS: dict[str, Callable[[Services], Answer]] = {
     "GIF with a frame of 65,535 x 65,535": file("gif with a frame of 65,535 x 65,535"),
     "WebP of 16,000,000 x 16,000,000": file("webp 16,000,000 x 16,000,000"),
     "AVIF of 60,000 x 60,000": file("avif 60,000 x 60,000"),
+    "PNG with a second, larger header": body(pictures.png_with_two_headers),
     "JPEG of 2,000 scans": body(pictures.jpeg_of_many_scans),
     "GIF comment of 500,000 blocks": body(pictures.gif_of_tiny_blocks),
     "PNG text that unpacks to 96 MB": body(pictures.png_with_text_bomb),
@@ -151,6 +159,8 @@ ROWS: dict[str, Callable[[Services], Answer]] = {
     "GIF of 10,000 frames": body(pictures.gif_of_many_frames),
     "MPO (two pictures, as phones write)": file("jpeg of two pictures"),
     "bytes appended to a picture": body(lambda: pictures.jpeg() + b"appended" * 1000),
+    "picture that makes its decoder crash": body(lambda: pictures.jpeg() + b"decode:segfault"),
+    "picture that makes its decoder hang": body(lambda: pictures.jpeg() + b"decode:hang"),
     "HEIC": file("heic"),
     "TIFF": file("tiff"),
     "BMP": file("bmp"),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "src" / "pellucid").rglob("*.py"))
 MAX_LINES = 250
 # One tree of errors stands in one file.
-LONGER = {"base/errors.py": 320}
+LONGER = {"base/errors.py": 375}
 TRAINING_LIBRARIES = ("torch", "transformers", "sklearn", "nncf", "onnx", "ray", "scipy", "matplotlib", "mlflow")
 
 # Written so that these lines do not match themselves.
@@ -53,7 +53,7 @@ def test_nothing_is_called_utils_or_helpers() -> None:
 def test_every_package_of_the_design_is_there_and_no_other() -> None:
     packages = {path.parent.name for path in (ROOT / "src" / "pellucid").glob("*/__init__.py")}
     stages = {"ingest", "train", "export", "evaluate", "serve", "observe", "feedback", "pipelines"}
-    known = {"base", "records", "runtime", "store", "client", "analyse", "nets"} | stages
+    known = {"base", "records", "runtime", "store", "client", "analyse", "nets", "console"} | stages
     assert packages - known == {"defaults"}
 
 

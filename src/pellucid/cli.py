@@ -18,6 +18,7 @@ from pellucid import __version__
 from pellucid.base.errors import ConfigError, InvalidParameter, PellucidError
 from pellucid.base.tables import show, table
 from pellucid.base.telemetry import switch_off_telemetry
+from pellucid.cli_accounts import add_commands as add_account_commands
 from pellucid.cli_banks import add_commands as add_bank_commands
 from pellucid.cli_bundle import add_commands as add_bundle_commands
 from pellucid.cli_keys import add_commands as add_key_commands
@@ -78,13 +79,13 @@ def about(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs API keys.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a key or account.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the database and the stored pictures.")] = None,
     bundle: BundleOption = None,
     role: Annotated[
-        Literal["all", "api", "worker"] | None,
-        typer.Option(help="`api` answers requests, `worker` the queue and webhooks, `all` both."),
+        Literal["all", "api", "worker", "console"] | None,
+        typer.Option(help="`api` answers `/v1`, `worker` the queue and webhooks, `console` moderators, `all` everything."),
     ] = None,
 ) -> None:
     """Start the service. Settings come from PELLUCID_… variables; options win over them."""
@@ -106,7 +107,7 @@ def analyse(
     bundle: BundleOption = None,
 ) -> None:
     """Answer pictures without a server; nothing is stored. Exit status 3 if some could not be answered."""
-    from pellucid.app import open_engine
+    from pellucid.app_engine import open_engine
     from pellucid.base.settings import read_settings
     from pellucid.serve.files import answers, pictures_in
 
@@ -136,7 +137,7 @@ def derive(
     ] = "none",
 ) -> None:
     """Make a picture to publish: provenance kept and signed, EXIF and places left out."""
-    from pellucid.app import open_deriver
+    from pellucid.app_engine import open_deriver
     from pellucid.base.files import write_atomically
     from pellucid.base.settings import read_settings
     from pellucid.records.derivative import FORMATS, Label, Wanted
@@ -206,6 +207,7 @@ def describe_server(
 add_commands(app)
 add_webhook_commands(app)
 add_key_commands(app)
+add_account_commands(app)
 add_bank_commands(app)
 add_recourse_commands(app)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pellucid.analyse.described import described, jpeg_of, stricter
-from pellucid.app import open_engine
+from pellucid.app_engine import open_engine
 from pellucid.base.errors import ConfigError, NotAnImage
 from pellucid.base.settings import read_settings
 from pellucid.records.prompt import load_prompt

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageOps
 
+from pellucid.base.containers import claimed_size
 from pellucid.base.errors import (
     BrokenImage,
     EmptyBody,
@@ -297,3 +298,11 @@ def peak_mib() -> float:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) / 1024
+
+
+def test_a_second_header_does_not_let_in_more_than_the_first_has_said() -> None:
+    """Room was asked for the first, and PIL believes the last."""
+    data = pictures.png_with_two_headers()
+    assert claimed_size(data, "PNG") == (16, 16)
+    with pytest.raises(BrokenImage, match="160 x 120, and its header says 16 x 16"):
+        decode(data)

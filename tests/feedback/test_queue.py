@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from starlette.testclient import TestClient
 
+from pellucid.store.audit import entries_on
+from pellucid.store.moderation_queue import count_older, place_of, waiting
+from pellucid.store.recourse import appeals_in
 from tests.feedback.accuser import Accuser
 from tests.feedback.conftest import FAKE, REAL, Start, appeal, flag, rule, upload
 from tests.pictures import png
@@ -71,3 +76,30 @@ def test_shows_what_was_said(client: TestClient) -> None:
 @pytest.mark.parametrize("cursor", ["zzz", "W10", "WyJhcHBlYWxlZCIsMCwieCJd", "e30"])
 def test_refuses_cursors_it_never_gave(client: TestClient, cursor: str) -> None:
     assert client.get("/v1/queue", params={"cursor": cursor}).json()["code"] == "invalid-parameter"
+
+
+def test_one_line_can_be_asked_alone_and_a_case_knows_its_place(client: TestClient) -> None:
+    names = [upload(client, png(seed=seed))["id"] for seed in range(3)]
+    flag(client, names[0]), appeal(client, names[1])
+    database = client.app.state.desk.store.database  # type: ignore[attr-defined]
+    with database.connect() as connection:
+        assert [case.report.id for case in waiting(connection, None, 9, ("flagged",))] == [names[0]]
+        place = place_of(connection, names[1])
+        assert place is not None
+        assert [case.report.id for case in waiting(connection, place, 9)] == [names[0]]
+        assert place_of(connection, names[2]) is None
+        later, earlier = place.since + timedelta(seconds=1), place.since - timedelta(hours=1)
+        assert count_older(connection, [later, earlier])["appealed"] == [1, 0]
+    assert client.get("/v1/queue").json()["items"][0]["since"] == place.since.isoformat().replace("+00:00", "Z")
+
+
+def test_appeals_are_listed_with_what_became_of_them(client: TestClient) -> None:
+    names = [upload(client, png(seed=seed))["id"] for seed in range(3)]
+    made = [appeal(client, name)["id"] for name in names]
+    ruling = rule(client, names[0], REAL)
+    with client.app.state.desk.store.database.connect() as connection:  # type: ignore[attr-defined]
+        assert [each.id for each, _ in appeals_in(connection, "open", 9)] == made[1:]
+        assert [each.id for each, _ in appeals_in(connection, "open", 9, made[1])] == made[2:]
+        ((closed, by),) = appeals_in(connection, "closed", 9)
+        assert (closed.id, by and by.id) == (made[0], ruling["id"])
+        assert [each.action for each in entries_on(connection, names[0])] == ["appeal.made", "ruling.made"]

@@ -50,12 +50,12 @@ class Route:
 
 
 def routes(app: FastAPI) -> list[Route]:
-    """All there are, those that the document leaves out included."""
+    """All there are, those that the document leaves out included. Who may see which page: tests/console/test_scopes.py."""
     found = []
     for context in iter_route_contexts(app.routes):
         declared = tuple(scopes_of(getattr(context, "dependant", None)))
         found += [Route(method, context.path or "", declared) for method in sorted(context.methods or {"GET"})]
-    return [route for route in found if route.method not in ("HEAD", "OPTIONS")]
+    return [route for route in found if route.method not in ("HEAD", "OPTIONS") and not route.path.startswith("/console")]
 
 
 def scopes_of(dependant: Any) -> Iterator[str]:

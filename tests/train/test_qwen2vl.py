@@ -20,7 +20,7 @@ import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
-from pellucid.app import open_engine
+from pellucid.app_engine import open_engine
 from pellucid.base.errors import ConfigError, DataError, DescriberError
 from pellucid.base.settings import read_settings
 from pellucid.evaluate.run import run as evaluate

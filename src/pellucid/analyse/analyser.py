@@ -23,18 +23,18 @@ from pellucid.analyse import caption as captions
 from pellucid.analyse import verdict
 from pellucid.analyse.analyser_settings import AnalyserSettings as AnalyserSettings
 from pellucid.analyse.analysis import Analysis as Analysis
-from pellucid.analyse.claims import NOT_CHECKED, read_claims
-from pellucid.analyse.credentials import Credentials
+from pellucid.analyse.claims import NOT_CHECKED
 from pellucid.analyse.evidence import Declared, declaration, marks_in, shows_manifest, with_records
 from pellucid.analyse.facts import image_facts, plain_facts
 from pellucid.analyse.heatmap import heatmap_png
 from pellucid.analyse.moderation import Policy, moderate
 from pellucid.analyse.parts import Parts, Started
+from pellucid.analyse.reading import Direct, Reader, ReadsRecords
 from pellucid.analyse.seen import Asked, Seen
 from pellucid.analyse.tags import choose_tags, merged_scores
 from pellucid.base.ids import new_id
 from pellucid.base.moments import stamp
-from pellucid.base.pixels import Picture, claimed_pixels, decode
+from pellucid.base.pixels import Picture, claimed_pixels
 from pellucid.base.room import Room
 from pellucid.records.report import (
     Caption,
@@ -64,15 +64,15 @@ class Analyser:
 
     def __init__(
         self, bundle: LoadedBundle, policy: Policy, settings: AnalyserSettings | None = None,
-        observe: Observe | None = None, credentials: Credentials | None = None,
+        observe: Observe | None = None, credentials: ReadsRecords | None = None, reader: Reader | None = None,
     ) -> None:  # fmt: skip
-        """Without `credentials` a manifest in a file is noticed but not checked."""
+        """Without `credentials` a manifest in a file is noticed but not checked; without a `reader`, files are read here."""
         self.bundle, self.policy, self.settings, self.credentials = bundle, policy, settings or AnalyserSettings(), credentials
         self.model = Model(bundle=bundle.head.label, channel=self.settings.channel, use=bundle.head.use)
         self._captions = self.settings.captions and bundle.heads.caption is not None
-        self._room = Room(self.settings.max_open_pixels)
+        self.reader = reader or Direct(Room(self.settings.max_open_pixels))
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="part")
-        # Manifests are read by a library that cannot be stopped: should it hang, it hangs here and nothing else waits.
+        # A reader of manifests that hangs is waited for here, until it is killed, and nothing else waits.
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._encoder: Batcher[Floats, Tensors] = Batcher(
             self._encode, self.settings.max_batch, self.settings.batch_wait_ms, self.settings.streams, observe=observe
@@ -94,15 +94,19 @@ class Analyser:
 
     def room(self, data: bytes) -> AbstractContextManager[None]:
         """Room for the open pixels of `data`, waited for and held until the block ends. Raises `ImageError`."""
-        return self._room.hold(claimed_pixels(data, self.settings.limits))
+        return self.reader.room.hold(claimed_pixels(data, self.settings.limits))
+
+    def decode(self, data: bytes) -> Picture:
+        """Who calls it holds the `room`. Raises `ImageError`."""
+        return self.reader.decode(data, self.settings.limits)
 
     def _analyse(self, data: bytes, source: str | None, declared: Declared | None, decoded: Picture | None) -> Analysis:
         begun = time.perf_counter()
         parts = Parts(self._pool, self.settings.time_limits_s)
-        picture = decoded or parts.here("decode", lambda: decode(data, self.settings.limits))
+        picture = decoded or parts.here("decode", lambda: self.decode(data))
         asked = self._ask_encoder(parts, picture)
         facts = parts.start("facts", lambda: image_facts(picture))
-        claims = parts.here("claims", lambda: read_claims(data, picture.format))
+        claims: list[Evidence] = parts.attempt("claims", lambda: self.reader.claims(data, picture.format)) or []
         records = self._start_records(parts, data, picture.format, claims)
         marks = parts.start("marks", lambda: marks_in(picture))
         safety = parts.start("safety", lambda: self.bundle.safety(raw_tensor(asked.whole))) if self.bundle.heads.safety else None
@@ -130,14 +134,14 @@ class Analyser:
         """[512] of the detection view, as `analyse` keeps it. Raises `ImageError`, `Unavailable`."""
         views = self.bundle.head.views
         with self.room(data):
-            view = to_tensor(detection_view(decode(data, self.settings.limits).image, views), views)
+            view = to_tensor(detection_view(self.decode(data).image, views), views)
         asked = self._encoder.submit(view)
         return asked.result(self.settings.time_limits_s["encode"])["embedding"].astype(np.float32)
 
     def heatmap(self, data: bytes) -> bytes:
         """PNG of the judged square, tinted where the score leans on it. Raises `ImageError`, `Unavailable`."""
         with self.room(data):
-            return heatmap_png(decode(data, self.settings.limits).image, self.bundle.head.views, self._logits)
+            return heatmap_png(self.decode(data).image, self.bundle.head.views, self._logits)
 
     def _start_records(
         self, parts: Parts, data: bytes, picture_format: str, claims: list[Evidence]

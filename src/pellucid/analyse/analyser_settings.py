@@ -9,8 +9,8 @@ from pellucid.base.pixels import Limits
 
 # Generous beside what a part takes (docs/adr/0005-batching.md): they are there for the day on which something hangs.
 TIME_LIMITS_S: Mapping[str, float] = {
-    "facts": 5, "credentials": 5, "marks": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10, "tags": 5,
-    "safety": 10, "moderation": 5,
+    "facts": 5, "credentials": 5, "marks": 5, "encode": 20, "encode_whole": 20, "inference": 20, "caption": 10,
+    "tags": 5, "safety": 10, "moderation": 5,
 }  # fmt: skip
 
 

@@ -39,18 +39,17 @@ MOST_BOXES = 4096
 log = logging.getLogger(__name__)
 
 
-class Credentials:
-    """Reads manifests by one trust list; safe to use from several threads."""
+class Records:
+    """Reads manifests by the trust anchors of one moment; safe to use from several threads."""
 
-    def __init__(self, trust_list: Path) -> None:
-        """`trust_list` is a file of PEM certificates, or a folder of such files. Raises `ConfigError` where it cannot be read."""
-        self._trust_list = trust_list
-        self._lock = threading.Lock()
-        self._stamp = _stamp(trust_list)
-        try:
-            self._context = _context(trust_list)
-        except (OSError, ValueError, c2pa.C2paError) as error:
-            raise ConfigError(f"the trust list {trust_list} cannot be read ({error}); give PEM certificates") from error
+    def __init__(self, anchors: str) -> None:
+        """`anchors` are PEM certificates. Raises `ValueError` or `C2paError` where they are none."""
+        self.anchors = anchors
+        self._context = _context(anchors)
+
+    def context(self) -> c2pa.Context:
+        """For reading and for signing."""
+        return self._context
 
     def read(self, data: bytes, picture_format: str) -> list[Evidence]:
         """What the manifest in `data`, a file of PIL's `picture_format`, says and is worth; nothing where there is none."""
@@ -60,12 +59,30 @@ class Credentials:
             detail = f"not read: the manifest has {boxes} parts, allowed are {MOST_BOXES}"
             return [Evidence(kind="record", source=SOURCE, says="has_manifest", state="invalid", detail=detail)]
         try:
-            with c2pa.Reader(MIME_TYPES[picture_format], io.BytesIO(data), context=self.context()) as reader:
+            with c2pa.Reader(MIME_TYPES[picture_format], io.BytesIO(data), context=self._context) as reader:
                 return list(_evidence(json.loads(reader.json()), str(reader.get_validation_state())))
         except c2pa.C2paError.ManifestNotFound:
             return []
         except c2pa.C2paError as error:
             return [Evidence(kind="record", source=SOURCE, says="has_manifest", state="invalid", detail=_short(str(error)))]
+
+
+class Credentials:
+    """Reads manifests by a trust list that may change; safe to use from several threads."""
+
+    def __init__(self, trust_list: Path) -> None:
+        """`trust_list` is a file of PEM certificates, or a folder of such files. Raises `ConfigError` where it cannot be read."""
+        self._trust_list = trust_list
+        self._lock = threading.Lock()
+        self._stamp = _stamp(trust_list)
+        try:
+            self._records = Records(_anchors(trust_list))
+        except (OSError, ValueError, c2pa.C2paError) as error:
+            raise ConfigError(f"the trust list {trust_list} cannot be read ({error}); give PEM certificates") from error
+
+    def read(self, data: bytes, picture_format: str) -> list[Evidence]:
+        """As `Records.read`, by the trust list as it is now."""
+        return self.records().read(data, picture_format)
 
     @property
     def stamp(self) -> str:
@@ -73,16 +90,20 @@ class Credentials:
         return repr(_stamp(self._trust_list))
 
     def context(self) -> c2pa.Context:
-        """For reading and for signing, with the trust list as it is now; of one that became unreadable the last good state."""
+        """As `Records.context`, with the trust list as it is now."""
+        return self.records().context()
+
+    def records(self) -> Records:
+        """By the trust list as it is now; of one that became unreadable, by its last good state."""
         with self._lock:
             if (stamp := _stamp(self._trust_list)) != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._context = _context(self._trust_list)
+                    self._records = Records(_anchors(self._trust_list))
                     log.info("the trust list was read again")
                 except (OSError, ValueError, c2pa.C2paError) as error:
                     log.error("the changed trust list cannot be read, the one before stays in force: %s", error)
-            return self._context
+            return self._records
 
 
 def _files(trust_list: Path) -> list[Path]:
@@ -95,19 +116,23 @@ def _stamp(trust_list: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
-def _context(trust_list: Path) -> c2pa.Context:
-    """Raises `OSError` or `ValueError` for a list that cannot be read; the library would pass over what it cannot parse."""
+def _anchors(trust_list: Path) -> str:
+    """Raises `OSError`, or `ValueError` for a list that cannot be read; the library would pass over what it cannot parse."""
+    texts = [path.read_text() for path in _files(trust_list)]
+    for text in texts:
+        load_pem_x509_certificates(text.encode())
+    return "\n".join(texts)
+
+
+def _context(anchors: str) -> c2pa.Context:
     settings: dict[str, Any] = {
         "version": 1,
         "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
         # A thumbnail would keep the original's pixels in every derivative.
         "builder": {"thumbnail": {"enabled": False}},
     }
-    texts = [path.read_text() for path in _files(trust_list)]
-    for text in texts:
-        load_pem_x509_certificates(text.encode())
-    if texts:
-        settings["trust"] = {"trust_anchors": "\n".join(texts)}
+    if anchors:
+        settings["trust"] = {"trust_anchors": anchors}
     return c2pa.Context(c2pa.Settings.from_dict(settings))
 
 

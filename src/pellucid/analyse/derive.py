@@ -18,7 +18,7 @@ from typing import Any, get_args
 from PIL import Image, PngImagePlugin
 
 from pellucid.analyse.claims import claims_in
-from pellucid.analyse.credentials import Credentials
+from pellucid.analyse.credentials import Credentials, Records
 from pellucid.analyse.evidence import evidence_in, marks_in
 from pellucid.analyse.labels import marked, xmp_packet
 from pellucid.analyse.signer import Signer
@@ -33,6 +33,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 85}, "PNG": {}, "WEBP
 _XMP_IN_PNG = "XML:com.adobe.xmp"
 SIGNED, UNSIGNED = "signed", "unsigned; no signing key is set"
 UNREADABLE = "the original's own credentials could not be read and are not carried on"
+SIGNED_ANEW, NOT_SIGNED = f"{SIGNED}; {UNREADABLE}", f"unsigned; {UNREADABLE}"
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 class Deriver:
     """Safe to use from several threads. Without `signer` derivatives are unsigned and say so; marks of AI are kept."""
 
-    credentials: Credentials
+    credentials: Credentials | Records
     signer: Signer | None = None
     limits: Limits = field(default_factory=Limits)
     propagator: str = ""
@@ -72,10 +73,10 @@ class Deriver:
         bare = essentials(*original).data
         try:
             if bare != original[0]:
-                return self.signer.sign(plain, target, (bare, original[1]), label, resized, context), f"{SIGNED}; {UNREADABLE}"
+                return self.signer.sign(plain, target, (bare, original[1]), label, resized, context), SIGNED_ANEW
         except SigningFailed as error:
             log.info("the bare original cannot be signed for either: %s", error)
-        return plain, f"unsigned; {UNREADABLE}"
+        return plain, NOT_SIGNED
 
 
 def _resized(image: Image.Image, size: int | None) -> Image.Image:

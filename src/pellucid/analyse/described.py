@@ -20,7 +20,7 @@ from pellucid.analyse.analyser import Analyser, Analysis
 from pellucid.analyse.answers import Answer, read_answer
 from pellucid.analyse.evidence import Declared
 from pellucid.analyse.parts import Parts
-from pellucid.base.pixels import Picture, decode
+from pellucid.base.pixels import Picture
 from pellucid.records.prompt import Prompt
 from pellucid.records.report import MILDEST_FIRST, Missing, Moderation, Report
 from pellucid.runtime.reply import Reply
@@ -77,7 +77,7 @@ class DescribedAnalyser:
     def _analyse(self, data: bytes, source: str | None, declared: Declared | None, decoded: Picture | None) -> Analysis:
         begun = time.perf_counter()
         parts = Parts(self._pool, self._limits_s)
-        picture = parts.here("decode", lambda: decoded or decode(data, self._analyser.settings.limits))
+        picture = parts.here("decode", lambda: decoded or self._analyser.decode(data))
         jpeg = parts.here("jpeg", lambda: jpeg_of(picture.image, self._describer.max_side))
         asked = [parts.start(prompt.part, partial(self._describer.answer, prompt, jpeg)) for prompt in self._describer.prompts]
         found = self._analyser.analyse(data, source, declared, picture)

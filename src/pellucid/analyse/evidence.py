@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pellucid.analyse.claims import read_claims, shown
-from pellucid.analyse.credentials import SOURCE, Credentials
+from pellucid.analyse.credentials import SOURCE, Credentials, Records
 from pellucid.analyse.stealth import stealth_claims
 from pellucid.analyse.verdict import DECLARED
 from pellucid.analyse.watermark import watermarks_in
@@ -16,7 +16,7 @@ from pellucid.records.report import Evidence
 Declared = Literal["none", "edited", "generated"]
 
 
-def evidence_in(data: bytes, picture_format: str, credentials: Credentials | None) -> list[Evidence]:
+def evidence_in(data: bytes, picture_format: str, credentials: Credentials | Records | None) -> list[Evidence]:
     """Claims and records of the file. The bytes of a manifest are parsed only where the file shows one."""
     found = read_claims(data, picture_format)
     return with_records(found, credentials.read(data, picture_format) if credentials and shows_manifest(found) else [])

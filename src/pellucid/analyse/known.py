@@ -23,7 +23,7 @@ from pellucid.analyse.banks import Banks, blocks, with_matches, withheld_report
 from pellucid.analyse.facts import image_facts, pdq_orientations
 from pellucid.base.ids import new_id
 from pellucid.base.moments import stamp
-from pellucid.base.pixels import Limits, Picture, decode
+from pellucid.base.pixels import Decode, Limits, Picture, decode
 from pellucid.records.report import BankMatch, Model, Report
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class KnowingAnalyser:
 
     def __init__(
         self, analyser: Analyses, model: Model, limits: Limits, banks: Callable[[], Banks], recall: Recall,
-        setup: Callable[[], str] | None, room: Room = without_bound,
+        setup: Callable[[], str] | None, room: Room = without_bound, decode: Decode = decode,
     ) -> None:  # fmt: skip
         """A picture is decoded, and held decoded, in the `room` for its bytes."""
-        self._analyser, self._model, self._limits, self._room = analyser, model, limits, room
+        self._analyser, self._model, self._limits, self._room, self._decode = analyser, model, limits, room, decode
         self._banks, self._recall, self._setup = banks, recall, setup
 
     def analyse(
@@ -67,7 +67,7 @@ class KnowingAnalyser:
     def _analyse(self, data: bytes, source: str | None, declared: Declared | None, decoded: Picture | None) -> Analysis:
         clock, banks = _Clock(), self._banks()
         with clock.timing("decode"):
-            picture = decoded or decode(data, self._limits)
+            picture = decoded or self._decode(data, self._limits)
         matches: list[BankMatch] = []
         if len(banks):
             with clock.timing("banks"):

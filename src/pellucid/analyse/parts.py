@@ -44,6 +44,14 @@ class Parts:
         self.timing_ms[name] = _ms_since(begun)
         return result
 
+    def attempt(self, name: str, work: Callable[[], T]) -> T | None:
+        """As `here`, but what it raises makes the part missing."""
+        try:
+            return self.here(name, work)
+        except Exception as error:
+            self.leave_out(name, self._why(name, error))
+            return None
+
     def start(self, name: str, work: Callable[[], T | Missing], pool: Executor | None = None) -> Started[T]:
         """Run in the pool, or in one of its own where it could hang; the part may return a `Missing`."""
         return Started(name, (pool or self.pool).submit(lambda: self.here(name, work)), time.perf_counter())

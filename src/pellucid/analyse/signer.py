@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import c2pa
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 from PIL import Image
@@ -31,6 +32,7 @@ from pellucid.records.derivative import Label
 
 PARENT = "parent"
 _EC_ALGORITHMS = {"secp256r1": b"es256", "secp384r1": b"es384", "secp521r1": b"es512"}
+_EC_HASHES: dict[bytes, hashes.HashAlgorithm] = {b"es256": hashes.SHA256(), b"es384": hashes.SHA384(), b"es512": hashes.SHA512()}
 _PLACES = ("GPS", "Iptc4xmpExt:Location", "photoshop:City")
 
 
@@ -78,12 +80,38 @@ class Signer:
             builder = c2pa.Builder(_manifest(label, resized, redactions), context=context)
             ingredient = {"title": "original", "relationship": "parentOf", "label": PARENT}
             builder.add_ingredient(ingredient, MIME_TYPES[original[1]], io.BytesIO(original[0]))
-            info = c2pa.C2paSignerInfo(self.algorithm, self.certificates, self.key, self.timestamps and self.timestamps.encode())
             out = io.BytesIO()
-            builder.sign(c2pa.Signer.from_info(info), MIME_TYPES[picture_format], io.BytesIO(data), out)
+            builder.sign(self._native(), MIME_TYPES[picture_format], io.BytesIO(data), out)
             return out.getvalue()
         except c2pa.C2paError as error:
             raise SigningFailed(f"the derivative cannot be signed: {str(error)[:200]}") from error
+
+    def signature(self, data: bytes) -> bytes:
+        """By the key, of what a `DistantSigner` is to sign. Raises `SigningFailed`."""
+        private = load_pem_private_key(self.key, None)
+        if isinstance(private, ec.EllipticCurvePrivateKey):
+            return private.sign(data, ec.ECDSA(_EC_HASHES[self.algorithm]))
+        if isinstance(private, ed25519.Ed25519PrivateKey):
+            return private.sign(data)
+        if isinstance(private, rsa.RSAPrivateKey):
+            digest = hashes.SHA256()
+            return private.sign(data, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+        raise SigningFailed("the key is of a kind that C2PA does not take")
+
+    def _native(self) -> c2pa.Signer:
+        info = c2pa.C2paSignerInfo(self.algorithm, self.certificates, self.key, self.timestamps and self.timestamps.encode())
+        return c2pa.Signer.from_info(info)
+
+
+@dataclass(frozen=True)
+class DistantSigner(Signer):
+    """One whose key is elsewhere: `ask` gives the signature of what it is sent. What parses a stranger's file holds no key."""
+
+    ask: Callable[[bytes], bytes] = lambda _: b""
+
+    def _native(self) -> c2pa.Signer:
+        algorithm = c2pa.C2paSigningAlg[self.algorithm.decode().upper()]
+        return c2pa.Signer.from_callback(self.ask, algorithm, self.certificates.decode(), self.timestamps)
 
 
 def _manifest(label: Label | None, resized: bool, redactions: Sequence[str]) -> dict[str, Any]:

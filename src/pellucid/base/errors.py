@@ -5,11 +5,14 @@
     │   ├── EmptyBody, BodyTooLarge, BodyTooSlow, BadRequest, NotMultipart
     │   ├── InvalidParameter, MethodNotAllowed, IdempotencyMismatch, BadPolicy
     │   ├── Unauthorized, Forbidden, RateLimited, KeyNotActive
+    │   ├── HostRefused, ForeignOrigin         a browser was led here by another site
+    │   ├── BadCsrf, InsecureSignIn, SignInFailed, TooManySignIns    of the console
     │   ├── BadExchange       a file of hashes for a bank
     │   ├── FetchError        a picture given by its address
     │   │   └── FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow
     │   └── ImageError        the bytes are not a picture we accept
-    │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall
+    │       └── NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall,
+    │           DecoderCrashed, DecoderTooSlow
     ├── NotFound              no such analysis, page or heat map
     │   └── Deleted, NothingRestricted    there was one; no reasons are owed
     ├── PictureWithheld       a hash bank blocks the picture: nobody is shown it
@@ -18,6 +21,7 @@
     ├── AppealOpen            an appeal waits for its ruling; a second one cannot be made
     ├── Unavailable           try again: stopping
     │   └── Starting, Busy, AnalysisTooSlow
+    ├── ProviderFailed        the OpenID provider did not answer as asked
     ├── DescriberError        a describer elsewhere did not answer as asked; its part of the report is missing
     ├── SigningFailed         the site's key is set and cannot sign
     ├── ConfigError           a setting, recipe or policy is wrong; says file and line where it can
@@ -127,6 +131,41 @@ class KeyNotActive(InputError):
     title = "The API key is revoked or has expired"
 
 
+class HostRefused(InputError):
+    code = "host-refused"
+    status = 421
+    title = "Without keys and accounts the service answers to names of loopback only"
+
+
+class ForeignOrigin(InputError):
+    code = "foreign-origin"
+    status = 403
+    title = "The request was made by a page of another site"
+
+
+class BadCsrf(InputError):
+    code = "bad-csrf"
+    status = 403
+    title = "The form was not sent by a page of this console, or is too old"
+
+
+class InsecureSignIn(InputError):
+    code = "insecure-sign-in"
+    status = 403
+    title = "Signing in needs https"
+
+
+class SignInFailed(InputError):
+    code = "sign-in-failed"
+    status = 401
+    title = "The sign-in failed"
+
+
+class TooManySignIns(RateLimited):
+    code = "too-many-sign-ins"
+    title = "Too many sign-ins failed; wait before the next"
+
+
 class BadExchange(InputError):
     code = "bad-exchange-file"
     status = 422
@@ -202,6 +241,16 @@ class ImageTooSmall(ImageError):
     title = "The picture is too small to be judged"
 
 
+class DecoderCrashed(ImageError):
+    code = "decoder-crashed"
+    title = "The picture makes its decoder crash"
+
+
+class DecoderTooSlow(ImageError):
+    code = "decoder-too-slow"
+    title = "The picture takes its decoder too long"
+
+
 class NotFound(PellucidError):
     code = "not-found"
     status = 404
@@ -273,6 +322,12 @@ class Busy(Unavailable):
 class AnalysisTooSlow(Unavailable):
     code = "analysis-too-slow"
     title = "The picture was not answered in the time allowed"
+
+
+class ProviderFailed(PellucidError):
+    code = "provider-failed"
+    status = 502
+    title = "The OpenID provider did not answer as asked"
 
 
 class DescriberError(PellucidError):

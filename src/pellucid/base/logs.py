@@ -3,7 +3,7 @@
 What is logged may hold what a stranger sent (a file name, a header), so every control character, line separator and
 text-direction mark is escaped on the way out: nobody can forge a line, hide one, or repaint a terminal (CWE-117). A secret that
 comes along (in an address, in somebody's error message) is left out: API keys by their shape, passwords in addresses, and what
-the settings hold.
+the settings hold; what an OpenID provider sends a browser back with, too.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _KEY = re.compile(r"(pel_[0-9A-Z]{26}_)[0-9a-f]+")
 # user:password@ in an address: what a database's address, or an error that quotes it, may hold.
 _PASSWORD = re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+@")
+# What an OpenID provider sends a browser back with is good for one sign-in.
+_CODE = re.compile(r"(/oidc/callback\?)[^\s\"']+")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
@@ -69,6 +71,8 @@ class _Discreet(logging.Formatter):
             line = _KEY.sub(r"\1***", line)
         if "://" in line:
             line = _PASSWORD.sub(r"\1***@", line)
+        if "/callback?" in line:
+            line = _CODE.sub(r"\1***", line)
         return self._secrets.sub("***", line) if self._secrets else line
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,10 @@ class Picture:
         return self.image.height
 
 
+# `decode`, or one that has it done elsewhere (`analyse/fenced.py`).
+Decode = Callable[[bytes, Limits], Picture]
+
+
 def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, int] = WHITE) -> Picture:
     """The picture in `data`; transparency is laid on `ground`. Safe to call from threads.
 
@@ -76,7 +81,7 @@ def decode(data: bytes, limits: Limits | None = None, ground: tuple[int, int, in
     """
     limits = limits or Limits()
     picture_format = check(data, limits)
-    image, alpha, notes = _decode(data, picture_format, limits, ground)
+    image, alpha, notes = decode_pixels(data, picture_format, limits, ground)
     return Picture(image, hashlib.sha256(data).hexdigest(), picture_format, len(data), tuple(notes), alpha)
 
 
@@ -127,14 +132,24 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
         raise ImageTooSmall(f"the picture is {width} x {height}; at least {limits.min_side} pixels a side are needed")
 
 
-def _decode(
-    data: bytes, picture_format: str, limits: Limits, ground: tuple[int, int, int]
+def _check_claim(size: tuple[int, int], claimed: tuple[int, int] | None) -> None:
+    """A second header may name another size, and room was asked for the first."""
+    if claimed and size[0] * size[1] > claimed[0] * claimed[1]:
+        raise BrokenImage(f"the picture is {size[0]} x {size[1]}, and its header says {claimed[0]} x {claimed[1]}; save it anew")
+
+
+def decode_pixels(
+    data: bytes, picture_format: str, limits: Limits, ground: tuple[int, int, int] = WHITE
 ) -> tuple[Image.Image, Image.Image | None, list[str]]:
-    """PIL does not say what its decoders raise on hostile bytes: here, and only here, every exception is the file's fault."""
+    """(8-bit RGB, alpha as stored, notes) of what `check` has let pass. Raises `ImageError`.
+
+    PIL does not say what its decoders raise on hostile bytes: here, and only here, every exception is the file's fault.
+    """
     try:
         needed = essentials(data, picture_format)
         with Image.open(io.BytesIO(needed.data), formats=(picture_format,)) as opened:
             _check_size(opened.size, limits)
+            _check_claim(opened.size, claimed_size(data, picture_format))
             notes = [*needed.notes, *_animation(opened)]
             opened.load()
             turn = needed.orientation if needed.orientation is not None else exif.orientation(opened.info.get("exif", b""))

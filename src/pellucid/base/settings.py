@@ -16,11 +16,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pellucid.base.errors import ConfigError
 from pellucid.base.logs import Level
 from pellucid.base.pixels import Limits
+from pellucid.base.settings_describer import DescriberSettings
+from pellucid.base.settings_sign_in import SignInSettings
 
 PREFIX = "PELLUCID_"
 MIB = 1 << 20
@@ -29,12 +31,12 @@ LEAST_PASSWORD = 12
 BUCKET_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-class Settings(BaseSettings):
+class Settings(SignInSettings, DescriberSettings):
     """Read with `read_settings`, which says what is wrong in our own words."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only where there are API keys.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Other than loopback only with a key or account.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     data_dir: Path = Field(
         Path("pellucid-data"), description="Folder of the database and the stored pictures, where no address says otherwise."
@@ -47,8 +49,8 @@ class Settings(BaseSettings):
     objects_url: str | None = Field(
         None, description="`s3://BUCKET/PREFIX`, reached as `AWS_…` variables say; a folder in the data folder if not set."
     )
-    role: Literal["all", "api", "worker"] = Field(
-        "all", description="`api` answers requests, `worker` the queue and webhooks, `all` both."
+    role: Literal["all", "api", "worker", "console"] = Field(
+        "all", description="`api` answers `/v1`, `worker` the queue and webhooks, `console` moderators, `all` everything."
     )
     lease_s: float = Field(60.0, ge=1, description="Seconds after which a job of a dead process is taken up by another.")
     job_timeout_s: float = Field(600.0, gt=0, description="Seconds after which a job under way is taken up by another anyway.")
@@ -88,7 +90,11 @@ class Settings(BaseSettings):
         repr=False,
         description=f"Keys with every scope, to begin with: separated by commas, each at least {KEY_LENGTH} characters.",
     )
-    roles: Path | None = Field(None, description="Roles for new API keys (TOML); the shipped ones where not set.")
+    roles: Path | None = Field(None, description="Roles for new keys and accounts (TOML); the shipped ones where not set.")
+
+    reasons: Path | None = Field(
+        None, description="Reasons that moderators quote with one key (TOML); the shipped ones where not set."
+    )
 
     tracking_url: str | None = Field(
         None,
@@ -110,6 +116,13 @@ class Settings(BaseSettings):
     )
     max_side: int = Field(20_000, ge=1, description="Longest side a picture may have, in pixels.")
     min_side: int = Field(16, ge=1, description="Shortest side a picture must have, in pixels.")
+
+    fence: bool = Field(
+        True, description="Whether files are read by workers behind the fence; off, a crash of a decoder ends the service."
+    )
+    fence_workers: int = Field(0, ge=0, description="Workers that read files, started as they are needed; 0 as many as threads.")
+    fence_max_bytes: int = Field(1536 * MIB, ge=256 * MIB, description="Memory of one worker, in bytes.")
+    fence_timeout_s: float = Field(20.0, gt=0, description="Seconds a worker may take over one file; then it is killed.")
 
     fetch_urls: bool = Field(False, description='Whether pictures may be given by their address (`{"url": …}`).')
     fetch_timeout_s: float = Field(
@@ -136,29 +149,6 @@ class Settings(BaseSettings):
 
     ray_address: str = Field("http://127.0.0.1:8265", description="Dashboard of the Ray cluster that `--on ray` hands jobs to.")
 
-    describer_url: str | None = Field(
-        None,
-        repr=False,
-        description="Chat endpoint (as vLLM's, ending in `/v1`) that answers the prompts instead of the bundle; none if not set.",
-    )
-    describer_model: str = Field("qwen2vl", description="Name under which the endpoint serves the model.")
-    describer_key: str | None = Field(None, repr=False, description="Bearer token that the endpoint asks for.")
-    describer_prompts: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("caption@1",), description="Prompts to ask, separated by commas: shipped ones by label or TOML files; one a part."
-    )
-    describer_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds an answer of the describer may take; then its part is missing."
-    )
-    describer_max_side: int = Field(1024, ge=28, description="Longest side of the JPEG that the describer is sent, in pixels.")
-    describer_max_bytes: int = Field(1 * MIB, ge=1024, description="Largest answer that is read of the describer, in bytes.")
-
-    @field_validator("describer_url")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
-            raise ValueError("allowed is http://HOST[:PORT]/v1 or https://…, without query")
-        return value
-
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
@@ -180,7 +170,7 @@ class Settings(BaseSettings):
             raise ValueError("allowed is https://HOST[:PORT]/PATH, or http://…, without user and password")
         return value
 
-    @field_validator("api_keys", "describer_prompts", "fetch_ports", "fetch_networks", "webhook_secrets", mode="before")
+    @field_validator("api_keys", "fetch_ports", "fetch_networks", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
@@ -200,7 +190,7 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """What no log may show; a database's password only where it is no common word."""
         given = [*self.api_keys, *(secret.get_secret_value() for secret in self.webhook_secrets), self.describer_key]
-        given += [self.webhook_url.get_secret_value()] if self.webhook_url else []
+        given += [secret.get_secret_value() for secret in (self.webhook_url, self.oidc_client_secret) if secret]
         given += [os.environ.get(name) for name in BUCKET_SECRETS]
         passwords = [_password(url) for url in (self.database_url, self.tracking_url, self.describer_url)]
         return tuple(value for value in given if value) + tuple(word for word in passwords if len(word) >= LEAST_PASSWORD)
@@ -208,7 +198,7 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         """Can nobody reach the service but programs of this machine?"""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
 
 def shipped(name: str) -> Path:
@@ -236,7 +226,8 @@ def _password(url: str | None) -> str:
         return ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """An address as `127.0.0.1` or `::1`, or the name `localhost`."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

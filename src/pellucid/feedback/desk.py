@@ -28,7 +28,7 @@ from pellucid.base.errors import (
     NothingRestricted,
 )
 from pellucid.base.ids import PATTERN
-from pellucid.base.pixels import Limits, decode
+from pellucid.base.pixels import Decode, Limits, decode
 from pellucid.feedback.known import KnownRulings
 from pellucid.records.event import changed_event
 from pellucid.records.label import Wish
@@ -58,6 +58,7 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     room: Callable[[bytes], AbstractContextManager[None]] = lambda _: nullcontext()
     tells: bool = False
+    decode: Decode = decode
     known: KnownRulings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,12 +75,12 @@ class Desk:
     def opened(self, data: bytes) -> Image.Image:
         """As large as pictures are compared, so that nothing larger is held beside another. Raises `ImageError`."""
         with self.room(data):
-            return compared_size(decode(data, self.limits).image)
+            return compared_size(self.decode(data, self.limits).image)
 
     def hashes(self, data: bytes) -> tuple[str, ...]:
         """What is kept of a ruled picture to find it by. Raises `ImageError`."""
         with self.room(data):
-            return hashes_of(decode(data, self.limits).image, self.recourse.inheritance)
+            return hashes_of(self.decode(data, self.limits).image, self.recourse.inheritance)
 
     def change(self, connection: Connection, report: Report) -> None:
         """What a ruling made of a report stands in its place, and the site is told."""

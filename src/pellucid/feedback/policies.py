@@ -50,10 +50,11 @@ class DryRunWish(BaseModel):
 @router.post("/dry-run", summary="Which stored decisions a policy would change")
 async def dry_run(desk: Held, wish: DryRunWish) -> DryRun:
     """A mistake in the policy is answered with its line (`bad-policy`)."""
-    return await desk.ask(lambda: _run(desk, wish))
+    return await desk.ask(lambda: run(desk, wish))
 
 
-def _run(desk: Desk, wish: DryRunWish) -> DryRun:
+def run(desk: Desk, wish: DryRunWish) -> DryRun:
+    """Raises `BadPolicy`, which names the lines."""
     try:
         policy = parse_policy(wish.policy, FILE)
     except ConfigError as error:

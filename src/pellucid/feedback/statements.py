@@ -51,7 +51,7 @@ class StatementsQuery(PeriodQuery):
 @of_analysis.get("/statement", summary="The reasons for the decision that stands (DSA Art. 17)")
 async def statement(desk: Held, analysis_id: AnalysisId) -> Statement:
     """404 `nothing-restricted` where the picture is neither restricted nor labelled."""
-    return await desk.ask(lambda: _statement(desk, analysis_id))
+    return await desk.ask(lambda: statement_on(desk, analysis_id))
 
 
 @router.get(
@@ -88,7 +88,8 @@ def as_csv(statements: Iterator[Fields]) -> Iterator[str]:
         yield _line(json.dumps(value) if isinstance(value, list) else harmless(value) for value in each.model_dump().values())
 
 
-def _statement(desk: Desk, analysis_id: str) -> Statement:
+def statement_on(desk: Desk, analysis_id: str) -> Statement:
+    """Raises `NothingRestricted`, or as `Store.get`."""
     desk.store.get(analysis_id)
     with desk.store.database.connect() as connection:
         decided = decided_one(connection, analysis_id)

@@ -18,11 +18,10 @@ from pellucid.analyse.agreement import agreed_share, kappa
 from pellucid.base.rates import lower_bound, upper_bound
 from pellucid.feedback.desk import Held
 from pellucid.feedback.statements import PeriodQuery
-from pellucid.records.label import label_of
+from pellucid.records.label import Ruling, label_of
 from pellucid.records.transparency import Agreement, Rate, Result, Transparency
 from pellucid.store.decisions import (
     AI,
-    Outcome,
     Period,
     accused_by_machine,
     counted,
@@ -44,10 +43,10 @@ async def transparency(desk: Held, asked: Annotated[PeriodQuery, Query()]) -> Tr
 
 def report_on(connection: Connection, period: Period) -> Transparency:
     found = list(outcomes(connection, period))
-    results: Counter[Result] = Counter(_result(each) for each in found)
+    results: Counter[Result] = Counter(result_of(each.ruling) for each in found)
     decided = results["upheld"] + results["overturned"]
     accused = accused_by_machine(connection, period)
-    won = sum(_result(each) == "overturned" and each.stood in AI for each in found)
+    won = sum(result_of(each.ruling) == "overturned" and each.stood in AI for each in found)
     return Transparency(
         since=period.since and period.since.isoformat(),
         until=period.until and period.until.isoformat(),
@@ -65,8 +64,8 @@ def report_on(connection: Connection, period: Period) -> Transparency:
     )
 
 
-def _result(outcome: Outcome) -> Result:
-    ruling = outcome.ruling
+def result_of(ruling: Ruling | None) -> Result:
+    """What became of an appeal that `ruling` closed."""
     if ruling is None:
         return "open"
     if ruling.overturns or _is_milder(ruling.decision, ruling.stood_decision):

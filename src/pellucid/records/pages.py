@@ -88,9 +88,10 @@ class Rulings(BaseModel):
 
 
 class QueuedCase(BaseModel):
-    """`why` it waits; the appeals and flags that are open; the report with everything that was found."""
+    """`why` it waits and since when; the appeals and flags that are open; the report with everything that was found."""
 
     why: Why
+    since: datetime
     appeals: list[Appeal]
     flags: list[Flag]
     report: Report

@@ -4,16 +4,14 @@
 |---|---|
 | with a key of PELLUCID_API_KEYS | `bootstrap`, with every scope |
 | with a key of the database that is active and has requests left | its own name and scopes |
-| anyone on loopback, as long as no key was ever made, but pages of other sites | `local`, with every scope |
+| anyone on loopback, as long as no key and no account was ever made | `local`, with every scope |
 """
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
@@ -24,18 +22,13 @@ from pellucid.base.settings import Settings
 from pellucid.records.actor import BOOTSTRAP, LOCAL, Actor, Scope
 from pellucid.records.key import parse
 from pellucid.serve.service import Held
-from pellucid.store.keys import UNKNOWN, Admission, admit, any_key_made
+from pellucid.store.accounts import is_anyone_known
+from pellucid.store.keys import UNKNOWN, Admission, admit
 
 BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="api-key",
     description="`Authorization: Bearer pel_…`, a key with the scope that the call names; not needed where none was ever made",
-)
-
-
-FAR = (
-    "without API keys only programs of this machine are answered: this comes by another name than loopback's, or from another "
-    "site's page; make a key with `pellucid keys create`"
 )
 
 
@@ -52,8 +45,7 @@ async def admitted(
 ) -> Actor:
     """Raises `Unauthorized`, `RateLimited` or `Forbidden`."""
     sent = given.credentials if given else None
-    near = is_near(request.headers.get("host", ""), request.headers.get("origin"))
-    admission = await service.read(lambda: enter(service.settings, service.store.database, sent, datetime.now(UTC), near))
+    admission = await service.read(lambda: enter(service.settings, service.store.database, sent, datetime.now(UTC)))
     request.state.allowance = left = admission.allowance
     if left is not None and left.refused:
         raise RateLimited(f"the key may ask {left.per_minute} times a minute; come again in {left.reset_s} s", left.reset_s)
@@ -64,39 +56,19 @@ async def admitted(
     return admission.actor
 
 
-def enter(settings: Settings, engine: Engine, sent: str | None, at: datetime, near: bool = True) -> Admission:
-    """`near`: no page of another site asks, which matters only where nobody is asked for a key. Raises `Unauthorized`."""
+def enter(settings: Settings, engine: Engine, sent: str | None, at: datetime) -> Admission:
+    """Raises `Unauthorized`."""
     try:
         return _known(settings, engine, sent, at)
     except Unauthorized:
-        if not is_open(settings, engine):
-            raise
-        if not near:
-            raise Unauthorized(FAR) from None
-        return Admission(LOCAL)
-
-
-def is_near(host: str, origin: str | None) -> bool:
-    """A page elsewhere can send requests to loopback through its reader's browser. They bear the page's `Origin`, or, where the
-    page has its own name point to loopback (DNS rebinding), that name as `Host`: one with a dot, which somebody else may own."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    ours = _is_address(name) or "." not in name or name.endswith(".localhost")
-    return ours and origin in (None, f"http://{host}", f"https://{host}")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
+        if is_open(settings, engine):
+            return Admission(LOCAL)
+        raise
 
 
 def is_open(settings: Settings, engine: Engine) -> bool:
     """Is nobody asked for a key?"""
-    return settings.on_loopback and not settings.api_keys and not any_key_made(engine)
+    return settings.on_loopback and not settings.api_keys and not settings.oidc_issuer and not is_anyone_known(engine)
 
 
 def _known(settings: Settings, engine: Engine, sent: str | None, at: datetime) -> Admission:

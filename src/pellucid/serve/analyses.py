@@ -18,6 +18,8 @@ from pellucid.base.errors import (
     BodyTooSlow,
     BrokenImage,
     Busy,
+    DecoderCrashed,
+    DecoderTooSlow,
     Deleted,
     EmptyBody,
     FetchDisabled,
@@ -52,14 +54,14 @@ from pellucid.serve.pending import (
     wants_later,
 )
 from pellucid.serve.problems import documented
-from pellucid.serve.service import Held
+from pellucid.serve.service import Held, Service
 from pellucid.store.analyses import Standing, answered
 from pellucid.store.store import Filters
 
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"])
 
 AnalysisId = Annotated[str, Path(pattern=PATTERN, description="The `id` of a report", examples=["01KANJ5V7ZQ4W4X1T0QK8P3M2C"])]
-IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall)
+IMAGE_ERRORS = (NotAnImage, UnsupportedFormat, BrokenImage, TooManyPixels, ImageTooSmall, DecoderCrashed, DecoderTooSlow)
 BODY_ERRORS = (EmptyBody, BadRequest, NotMultipart, BodyTooLarge, BodyTooSlow, InvalidParameter)
 FETCH_ERRORS = (FetchDisabled, AddressRefused, FetchFailed, FetchTooSlow)
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "application/octet-stream")
@@ -196,13 +198,18 @@ async def delete_analysis(service: Held, actor: Annotated[Actor, require("admin"
 async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     """Warm regions moved the AI score most. It shows where the model looked and proves nothing: do not accuse anyone by it.
     The first request takes seconds; it is then kept with the picture. 404 where the bundle offers none."""
+    png = await heatmap_of(service, analysis_id)
+    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+async def heatmap_of(service: Service, analysis_id: str) -> bytes | None:
+    """PNG. Raises `NotFound`, `PictureWithheld`, `Starting`, or as `Store.get`."""
     engine = await service.loaded()
     if engine.heatmap is None:
         raise NotFound("the loaded bundle offers no heat map")
     await service.read(lambda: service.known.check_shown(analysis_id))
     kept = await service.read(lambda: service.store.heatmap(analysis_id, engine.bundle))
-    png = kept or await service.work.do(lambda: service.store.heatmap(analysis_id, engine.bundle, engine.heatmap))
-    return Response(png, media_type="image/png")
+    return kept or await service.work.do(lambda: service.store.heatmap(analysis_id, engine.bundle, engine.heatmap))
 
 
 def _pending(standing: Standing, headers: Mapping[str, str] | None = None) -> Response:

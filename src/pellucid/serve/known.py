@@ -19,9 +19,9 @@ from pellucid.analyse.facts import pdq_orientations
 from pellucid.analyse.known import KnowingAnalyser, may_be_remembered
 from pellucid.analyse.pdq_index import PdqIndex, Words, compared, words_of
 from pellucid.base.errors import PictureWithheld
-from pellucid.base.pixels import Limits, decode
+from pellucid.base.pixels import Decode, Limits, decode
 from pellucid.base.settings import Settings
-from pellucid.records.report import Model
+from pellucid.records.report import Model, Report
 from pellucid.serve.engine import Declared, Engine
 from pellucid.store.banks import BankInForce, all_banks, entries_in, references_of
 from pellucid.store.hashes import answers_before, hash_of, hashes_after
@@ -36,8 +36,8 @@ LARGEST_TAIL = 20_000
 class KnownPictures:
     """Safe to use from several threads."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, decode: Decode = decode) -> None:
+        self._store, self._decode = store, decode
         self._lock = threading.Lock()
         self._held: tuple[tuple[BankInForce, ...], Banks] = ((), self._loaded(()))
 
@@ -68,7 +68,9 @@ class KnownPictures:
         self.banks()
         models, setup = engine.models, engine.setup if settings.reuse_answers else None
         model = Model(bundle=models[0].bundle, channel=models[0].channel, use=models[0].use) if models else NO_MODEL
-        knowing = KnowingAnalyser(engine.analyser, model, settings.limits, self.banks, self.recall, setup, engine.room)
+        knowing = KnowingAnalyser(
+            engine.analyser, model, settings.limits, self.banks, self.recall, setup, engine.room, self._decode
+        )
         return replace(engine, analyser=knowing)
 
     def picture(self, analysis_id: str) -> bytes:
@@ -81,15 +83,18 @@ class KnownPictures:
 
         What a bank of then blocked stays blocked; what one of today lists is blocked from today on.
         """
-        report, banks = self._store.get(analysis_id), self.banks()
-        pdq, quality = report.image.pdq, report.image.pdq_quality or 0
-        if report.withheld or (pdq and blocks(banks.matches([pdq], quality))):
+        if self.withholds(self._store.get(analysis_id)):
             raise PictureWithheld(f"a hash bank blocks the picture of the analysis {analysis_id}")
+
+    def withholds(self, report: Report) -> bool:
+        """Does a bank, of then or of today, block the picture?"""
+        pdq, quality = report.image.pdq, report.image.pdq_quality or 0
+        return report.withheld or (pdq is not None and blocks(self.banks().matches([pdq], quality)))
 
     def check_sent(self, data: bytes, limits: Limits) -> None:
         """To be asked before anything is made of a picture that is not analysed. Raises `PictureWithheld`, or `ImageError`."""
         banks = self.banks()
-        if len(banks) and blocks(banks.matches(*pdq_orientations(decode(data, limits).image))):
+        if len(banks) and blocks(banks.matches(*pdq_orientations(self._decode(data, limits).image))):
             raise PictureWithheld("a hash bank blocks this picture")
 
     def _loaded(self, listed: tuple[BankInForce, ...]) -> Banks:

@@ -54,9 +54,13 @@ class Metrics:
         self.backlog = Gauge("pellucid_backlog", "Pictures accepted and not answered, in the whole site", registry=registry)
         self.deliveries = Counter("pellucid_deliveries", "Attempts to deliver a webhook", ["outcome"], registry=registry)
         self.deleted = Counter("pellucid_deleted", "Analyses deleted by the retention policy", registry=registry)
+        self.workers_lost = Counter("pellucid_workers_lost", "Workers that read files and were lost", ["how"], registry=registry)
         self.ready = Gauge("pellucid_ready", "1 once the models are loaded", registry=registry)
         build = Gauge("pellucid_build_info", "Always 1; the label says which version", ["version"], registry=registry)
         build.labels(package_version()).set(1)
+
+    def count_lost(self, how: str) -> None:
+        self.workers_lost.labels(how).inc()
 
     def count_report(self, report: Report) -> None:
         self.verdicts.labels(report.verdict.label).inc()

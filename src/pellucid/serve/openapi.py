@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
-from pellucid.base.errors import Forbidden, RateLimited, Unauthorized
+from pellucid.base.errors import Forbidden, ForeignOrigin, HostRefused, RateLimited, Unauthorized
 from pellucid.records.service import Problem
 from pellucid.serve.examples import add_examples
 from pellucid.serve.metrics import package_version
@@ -85,5 +85,5 @@ def _say_who_may(operation: dict[str, Any]) -> None:
         return
     needs = f"Needs the scope `{'`, `'.join(scopes)}`."
     operation["description"] = "\n\n".join(filter(None, [operation.get("description"), needs]))
-    for status, response in documented(Unauthorized, Forbidden, RateLimited).items():
+    for status, response in documented(Unauthorized, Forbidden, ForeignOrigin, RateLimited, HostRefused).items():
         operation["responses"].setdefault(str(status), response)

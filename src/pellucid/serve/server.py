@@ -22,7 +22,7 @@ def run(app: ASGIApp, settings: Settings, announce: Callable[[str], object]) -> 
     config = uvicorn.Config(
         app, log_config=None, timeout_graceful_shutdown=settings.shutdown_grace_s, server_header=False, http="h11"
     )
-    announce(_greeting(_url(listening)))
+    announce(_greeting(_url(listening), settings.role))
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -47,5 +47,10 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _greeting(url: str) -> str:
-    return f"Pellucid at {url}\n  try      curl -F file=@photo.jpg {url}/v1/analyses\n  browser  {url}/docs"
+def _greeting(url: str, role: str) -> str:
+    lines = [f"Pellucid at {url}"]
+    if role in ("all", "api"):
+        lines += [f"  try      curl -F file=@photo.jpg {url}/v1/analyses", f"  browser  {url}/docs"]
+    if role in ("all", "console"):
+        lines.append(f"  console  {url}/console")
+    return "\n".join(lines)

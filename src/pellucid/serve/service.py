@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from pellucid.base.errors import AnalysisTooSlow, Busy, PellucidError, Starting, error_of
-from pellucid.base.pixels import check
+from pellucid.base.pixels import Decode, check, decode
 from pellucid.base.settings import Settings
 from pellucid.records.report import Report
 from pellucid.serve.answering import Answering, Finish
@@ -39,14 +39,18 @@ log = logging.getLogger(__name__)
 class Service:
     """Made by `app.py`, found by routes through `Held`."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics, finish: Finish = lambda report, _: report) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, metrics: Metrics, finish: Finish = lambda report, _: report,
+        decode: Decode = decode,
+    ) -> None:  # fmt: skip
         """`finish` has the last word on a report before it is kept: whether a ruling holds for the picture."""
         self.settings = settings
         self.store = store
         self.search = Search(store.database)
         self.metrics = metrics
         self.open_bytes = OpenBytes(settings.max_open_bytes)
-        self.known = KnownPictures(store)
+        self.decode = decode
+        self.known = KnownPictures(store, decode)
         self.hashes = StoredHashes(store)
         self.fetcher = Fetcher(settings)
         self.work = Work(settings.threads, settings.queue_limit, settings.analysis_timeout_s, metrics)

@@ -22,7 +22,8 @@ from pellucid.serve.service import Service
 from pellucid.serve.webhook_sending import Receiver, send
 from pellucid.store.deliveries import Delivery
 from pellucid.store.queue import ANALYSE, COPIES, Job
-from pellucid.store.sweep import erase_orphans, erase_overdue, forget_old
+from pellucid.store.sessions import Lifetime
+from pellucid.store.sweep import erase_orphans, erase_overdue, forget_old, forget_sign_ins
 
 # How long work put in by another process may wait unseen. Within a process the loops are woken.
 POLL_S = 0.5
@@ -58,13 +59,14 @@ class Worker:
     async def run(self) -> None:
         """Leases are kept in every role, since requests hold some too."""
         settings = self._settings
+        does_work = settings.role in ("all", "worker")
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._every(settings.lease_s / 3, self._keep_leases))
-            if settings.role != "api":
+            if does_work:
                 loops.create_task(self._work(self._take_jobs, self._start_job))
                 loops.create_task(self._work(self._take_search, self._start_search))
                 loops.create_task(self._every(settings.sweep_minutes * 60, self._sweep))
-            if settings.role != "api" and self._receiver is not None:
+            if does_work and self._receiver is not None:
                 loops.create_task(self._work(self._take_deliveries, self._start_delivery))
         self._senders.shutdown()
         self._searcher.shutdown()
@@ -135,6 +137,7 @@ class Worker:
     def _sweep(self) -> None:
         store = self._service.store
         forget_old(store)
+        forget_sign_ins(store, Lifetime.of(self._settings))
         if time.monotonic() >= self._orphans_due:
             self._orphans_due = time.monotonic() + ORPHANS_EVERY_S
             erase_orphans(store)

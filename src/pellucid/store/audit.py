@@ -50,6 +50,12 @@ def entries(engine: Engine, after: int = 0) -> Iterator[Entry]:
         after = rows[-1].seq
 
 
+def entries_on(connection: Connection, subject: str) -> list[Entry]:
+    """Of one thing, oldest first."""
+    wanted = select(audit).where(audit.c.subject == subject).order_by(audit.c.seq)
+    return [Entry(*row) for row in connection.execute(wanted)]
+
+
 def verify(engine: Engine, since: datetime | None = None, checkpoint: Head | None = None) -> Walk:
     """Walk the chain from its beginning, or from the first entry made at or after `since` (or from an earlier checkpoint).
 

@@ -12,13 +12,15 @@ A picture stands once, where it comes first. A page goes on where the one before
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, get_args
 
 from pydantic import FiniteFloat
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, literal, or_, select
 
+from pellucid.base.ids import first_id, moment_of
 from pellucid.records.pages import Why
 from pellucid.records.report import Report
 from pellucid.store.cursors import AnId
@@ -37,6 +39,11 @@ class Place:
     certainty: FiniteFloat
     id: AnId
 
+    @property
+    def since(self) -> datetime:
+        """Since when it waits: ids are ULIDs."""
+        return moment_of(self.id)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -44,10 +51,12 @@ class Case:
     report: Report
 
 
-def waiting(connection: Connection, after: Place | None, limit: int) -> list[Case]:
-    """At most `limit` cases behind `after`."""
+def waiting(connection: Connection, after: Place | None, limit: int, lines: Sequence[Why] = LINES) -> list[Case]:
+    """At most `limit` cases behind `after`, of some of the lines."""
     found: list[Case] = []
     for why in LINES[LINES.index(after.why) if after else 0 :]:
+        if why not in lines:
+            continue
         behind = after if after and after.why == why else None
         left = limit - len(found)
         if left:
@@ -57,6 +66,25 @@ def waiting(connection: Connection, after: Place | None, limit: int) -> list[Cas
 
 def count_waiting(connection: Connection) -> dict[Why, int]:
     return {why: int(connection.execute(select(func.count()).select_from(_line(why).subquery())).scalar_one()) for why in LINES}
+
+
+def place_of(connection: Connection, analysis_id: str) -> Place | None:
+    """Where the analysis stands; None where it does not wait."""
+    for why in LINES:
+        line = _line(why).where(analyses.c.id == analysis_id).subquery()
+        if row := connection.execute(select(line.c.certainty, line.c.first)).first():
+            return Place(why, row.certainty, row.first)
+    return None
+
+
+def count_older(connection: Connection, moments: Sequence[datetime]) -> dict[Why, list[int]]:
+    """Of each line: how many wait since before each of `moments`."""
+    found: dict[Why, list[int]] = {}
+    for why in LINES:
+        line = _line(why).subquery()
+        older = [func.count().filter(line.c.first < first_id(moment)) for moment in moments]
+        found[why] = [int(number) for number in connection.execute(select(*older).select_from(line)).one()]
+    return found
 
 
 def _of_line(connection: Connection, why: Why, behind: Place | None, limit: int) -> Iterator[Case]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, Table, delete, func, insert, sele
 
 from pellucid.base.errors import AppealOpen
 from pellucid.base.ids import new_id
-from pellucid.records.label import Appeal, AppealWish, Flag, FlagWish, Ruling, RulingState
+from pellucid.records.label import Appeal, AppealWish, Flag, FlagWish, Openness, Ruling, RulingState
 from pellucid.records.report import Report, VerdictLabel
 from pellucid.store.analyses import answered, standing_of
 from pellucid.store.tables import analyses, appeals, flags, ruled, rulings
@@ -82,9 +82,26 @@ def appeals_on(connection: Connection, analysis_id: str) -> list[Appeal]:
     return [Appeal(**_texts(row)) for row in _rows(connection, appeals, analysis_id)]
 
 
+def appeals_in(connection: Connection, state: Openness, limit: int, after: str = "") -> list[tuple[Appeal, Ruling | None]]:
+    """Open ones, the oldest first, or closed ones, the newest first, each with the ruling that closed it; `after` is an id."""
+    closed = state == "closed"
+    order = appeals.c.id.desc() if closed else appeals.c.id
+    behind = [] if not after else [appeals.c.id < after if closed else appeals.c.id > after]
+    rows = connection.execute(select(appeals).where(appeals.c.state == state, *behind).order_by(order).limit(limit)).mappings()
+    found = [Appeal(**_texts(row)) for row in rows]
+    by_id = select(rulings).where(rulings.c.id.in_([each.ruling for each in found if each.ruling]))
+    closing = {row["id"]: ruling_of(row) for row in connection.execute(by_id).mappings()}
+    return [(each, closing.get(each.ruling or "")) for each in found]
+
+
 def rulings_on(connection: Connection, analysis_id: str) -> list[Ruling]:
     """Oldest first, the corrected and outvoted ones too."""
     return [ruling_of(row) for row in _rows(connection, rulings, analysis_id)]
+
+
+def ruling_with(connection: Connection, ruling_id: str) -> Ruling | None:
+    row = connection.execute(select(rulings).where(rulings.c.id == ruling_id)).mappings().one_or_none()
+    return ruling_of(row) if row else None
 
 
 def ruling_in_force(connection: Connection, analysis_id: str) -> Ruling | None:

@@ -175,7 +175,11 @@ class Store:
 
     def heatmap(self, analysis_id: str, bundle: str, draw: Callable[[bytes], bytes] | None = None) -> bytes | None:
         """The heat map that `bundle` draws of the picture, kept beside it. Where none is kept yet: drawn, if it is said how."""
-        name, what = self.standing(analysis_id).sha256, f"heatmap-{bundle}.png"
+        return self.made_of(analysis_id, f"heatmap-{bundle}.png", draw)
+
+    def made_of(self, analysis_id: str, what: str, draw: Callable[[bytes], bytes] | None = None) -> bytes | None:
+        """What was made of the picture and is kept beside it. Where it is not kept yet: made, if it is said how."""
+        name = self.standing(analysis_id).sha256
         found = self.objects.beside(name, what) if name else None
         if found is None and draw is not None:
             found = draw(self.picture(analysis_id))

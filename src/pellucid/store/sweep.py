@@ -13,6 +13,8 @@ from pellucid.store.deliveries import forget_delivered
 from pellucid.store.idempotency import forget_expired
 from pellucid.store.leases import now
 from pellucid.store.retention import overdue
+from pellucid.store.sessions import Lifetime, forget_sessions
+from pellucid.store.sign_in_failures import forget_failures
 from pellucid.store.store import Store
 
 DELIVERED_KEPT = timedelta(days=7)
@@ -46,6 +48,13 @@ def forget_old(store: Store) -> None:
     with writing(store.database) as connection:
         forget_expired(connection)
         forget_delivered(connection, now() - DELIVERED_KEPT)
+
+
+def forget_sign_ins(store: Store, lifetime: Lifetime) -> None:
+    """Sessions that are over, and failures of long ago."""
+    with writing(store.database) as connection:
+        forget_sessions(connection, lifetime, now())
+        forget_failures(connection, now())
 
 
 def _batches(names: Iterable[str]) -> Iterator[list[str]]:

@@ -1,5 +1,6 @@
 """Every table, so that METADATA is whole once this package is imported. A file a subject; a new one gets its line here."""
 
+from pellucid.store.tables.accounts import accounts, sessions, sign_in_failures
 from pellucid.store.tables.analyses import analyses
 from pellucid.store.tables.api_keys import api_keys
 from pellucid.store.tables.audit import audit, audit_head
@@ -14,6 +15,7 @@ from pellucid.store.tables.search import search_entries, search_tags
 
 __all__ = [
     "METADATA",
+    "accounts",
     "analyses",
     "api_keys",
     "appeals",
@@ -31,4 +33,6 @@ __all__ = [
     "rulings",
     "search_entries",
     "search_tags",
+    "sessions",
+    "sign_in_failures",
 ]
