@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,8 @@ from pellucid.records.report import Report
 
 MARKER = ".pellucid-demo"
 KEYS = "keys.txt"
+ACCOUNT = "account.txt"
+MODERATOR = "dana"
 SENDERS = 3
 # How long models may load on a slow machine.
 START_S = 180.0
@@ -50,6 +53,7 @@ reason = "On this site AI is shown behind a click. A rule of the demo's own poli
 all = [{ verdict = ["generated", "edited"] }]
 
 """
+PELLUCID = (sys.executable, "-c", "from pellucid.cli import main; main()")
 ROLES = {"admin": "administrator", "photo-app": "platform", "print-shop": "platform", "mo": "moderator", "kim": "moderator"}
 
 console = Console(highlight=False, soft_wrap=True)
@@ -118,16 +122,13 @@ def prepare(folder: Path, trusted: Authority) -> None:
 @contextmanager
 def service(folder: Path, port: int) -> Iterator[str | None]:
     """The address of a service in a process of its own; None where it did not start, and why is on the screen."""
-    source = str(Path(pellucid.__file__).parents[1])
-    paths = os.pathsep.join(path for path in (source, os.environ.get("PYTHONPATH", "")) if path)
-    ours = {"PYTHONPATH": paths, "PELLUCID_TRUST_LIST": str(folder / "trust"), "PELLUCID_POLICY": str(folder / "policy.toml")}
+    files = {"PELLUCID_TRUST_LIST": str(folder / "trust"), "PELLUCID_POLICY": str(folder / "policy.toml")}
+    ours = os.environ | files | {"PYTHONPATH": our_path()}
     where = ["--port", str(port), "--data", str(folder / "data")]
-    command = [sys.executable, "-c", "from pellucid.cli import main; main()", "serve", *where]
+    command = [*PELLUCID, "serve", *where]
     # In a session of its own, so that Ctrl-C reaches it through us, once.
     with (folder / "service.log").open("w") as log:
-        process = subprocess.Popen(
-            command, env=os.environ | ours, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
+        process = subprocess.Popen(command, env=ours, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
         greeting = process.stdout.readline()
@@ -138,6 +139,12 @@ def service(folder: Path, port: int) -> Iterator[str | None]:
             yield greeting.split()[-1]
     finally:
         stop(process)
+
+
+def our_path() -> str:
+    """Where a process of ours finds the package that this one runs."""
+    source = str(Path(pellucid.__file__).parents[1])
+    return os.pathsep.join(path for path in (source, os.environ.get("PYTHONPATH", "")) if path)
 
 
 def stop(process: subprocess.Popen[str]) -> None:
@@ -195,10 +202,23 @@ def accounts(url: str, folder: Path) -> People:
         keys = {"admin": nobody.admin.make_key("admin", role=ROLES["admin"]).key}
     admin = Client(url, keys["admin"], timeout_s=START_S)
     keys |= {name: admin.admin.make_key(name, role=role).key for name, role in ROLES.items() if name != "admin"}
-    path = folder / KEYS
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name:10} {ROLES[name]:14} {key}\n" for name, key in keys.items()))
+    keep_secret(folder / KEYS, "".join(f"{name:10} {ROLES[name]:14} {key}\n" for name, key in keys.items()))
+    make_moderator(folder)
     return People({name: Client(url, key, timeout_s=START_S) for name, key in keys.items()})
+
+
+def make_moderator(folder: Path) -> None:
+    """Who may sign in to the console; the password comes on standard input, as in `docs/signing-in.md`."""
+    password = secrets.token_urlsafe(12)
+    command = [*PELLUCID, "accounts", "create", MODERATOR, "--password-stdin", "--data", str(folder / "data")]
+    path = os.environ | {"PYTHONPATH": our_path()}
+    subprocess.run(command, env=path, input=f"{password}\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    keep_secret(folder / ACCOUNT, password)
+
+
+def keep_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def say(people: People, said: Said, analysis: str) -> None:
@@ -228,7 +248,7 @@ def what_to_look_at(url: str, folder: Path) -> None:
     console.print(f"queue: {', '.join(f'{count} {why}' for why, count in waiting.items())}")
     console.print(f"appeals: {', '.join(f'{count} {result}' for result, count in measured.appeals.items())}")
     console.print("\nWhat to look at", style="bold")
-    console.print(f"  {url}/console   the moderators' console, where this release has one; else the queue is GET /v1/queue")
+    console.print(f"  {url}/console   the moderators' console: sign in as {MODERATOR} with {(folder / ACCOUNT).read_text()}")
     console.print(f"  {url}/docs      every call, to be tried: press Authorize and give a key of {folder / KEYS}")
     for name, why in (
         ("studio.jpg", "a signed record decides, whatever the pixels say"),
