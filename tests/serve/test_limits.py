@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -119,6 +120,17 @@ def test_gives_up_on_a_picture_that_takes_too_long(make_app: MakeApp) -> None:
     with TestClient(make_app(FakeAnalyser(seconds=0.6), analysis_timeout_s=0.1)) as client:
         answer = client.post("/v1/analyses", content=png())
         assert (answer.status_code, answer.json()["code"]) == (503, "analysis-too-slow")
+
+
+def test_a_model_that_is_late_is_not_taken_for_the_whole_answer(make_app: MakeApp) -> None:
+    class Late(FakeAnalyser):
+        def analyse(self, *_: object, **__: object) -> NoReturn:
+            raise TimeoutError
+
+    with TestClient(make_app(Late())) as client:
+        answer = client.post("/v1/analyses", content=png())
+    assert (answer.status_code, answer.json()["code"]) == (503, "analysis-too-slow")
+    assert "a model took too long" in answer.json()["detail"]
 
 
 def test_many_at_once_lose_and_swap_nothing(serve: Serve) -> None:

@@ -32,9 +32,11 @@ class Work:
         A running job cannot be stopped; one that is late keeps its place until it ends, so there are never more than allowed.
         """
         try:
-            return await asyncio.wait_for(self.to_the_end(job), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s) as limit:
+                return await self.to_the_end(job)
         except TimeoutError as error:
-            raise AnalysisTooSlow(f"no answer in {self._timeout_s:g} s, which is the time allowed; try again") from error
+            what = f"no answer in {self._timeout_s:g} s, which is the time allowed" if limit.expired() else "a model took too long"
+            raise AnalysisTooSlow(f"{what}; try again") from error
 
     async def to_the_end(self, job: Callable[[], T]) -> T:
         """As `do`, however long it takes: nobody waits for the answer. Raises `Busy`."""
