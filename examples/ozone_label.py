@@ -2,8 +2,8 @@
 
     platform ── picture, later ─→ Pellucid ── webhook (signed) ─→ /hooks/pellucid ── tools.ozone.moderation.emitEvent ─→ Ozone
 
-Which verdict becomes which label, and why: `labels_of`, and a table in docs/integrations.md. Rulings are told by no webhook;
-`recheck` looks at every picture again, and is to be run every few minutes.
+Which verdict becomes which label, and why: `labels_of`, and a table in docs/integrations.md. Rulings are told by the webhook
+too; `recheck` looks at every picture again, for when the hook was away for longer than Pellucid tries.
 
     export PELLUCID_URL=… PELLUCID_API_KEY=…            a key with `read`
     export PELLUCID_WEBHOOK_SECRETS=whsec_…             as the service has them
@@ -108,7 +108,7 @@ def recheck(pellucid: Client, ozone: Ozone, subjects: Subjects) -> None:
 
 def hooks(pellucid: Client, ozone: Ozone, subjects: Subjects, secrets: list[str]) -> dict[str, Hook]:
     def answered(event: WebhookEvent) -> None:
-        if event.type == "analysis.answered":
+        if event.type in ("analysis.answered", "analysis.changed"):
             post(pellucid, ozone, subjects, event.analysis)
 
     return {"/hooks/pellucid": from_pellucid(secrets, answered)}

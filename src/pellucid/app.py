@@ -47,8 +47,6 @@ from pellucid.store.store import Store
 if TYPE_CHECKING:
     from pellucid.analyse.reading import SiteReader
 
-SETUP_LETTERS = 16
-
 
 def create_app(settings: Settings, analyser: Analyser | Engine | None = None, reader: SiteReader | None = None) -> FastAPI:
     """The application. What is not given is opened at its start, as the settings say. Raises `ConfigError`."""

@@ -298,8 +298,10 @@ def test_every_answer_tells_browsers_what_they_may(client: TestClient, path: str
         assert headers["cache-control"] == "no-store"
 
 
-def test_other_answers_are_left_alone(client: TestClient) -> None:
-    assert "content-security-policy" not in client.get("/docs").headers
+def test_other_answers_have_the_headers_of_all(client: TestClient) -> None:
+    headers = client.get("/docs").headers
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "permissions-policy" not in headers
 
 
 def test_static_files_are_kept_for_good_by_their_hash(client: TestClient) -> None:

@@ -71,13 +71,20 @@ def test_who_wins_an_appeal_loses_the_label_and_a_later_ruling_brings_it_back(
     wait_until(lambda: world.statuses == [204])
     world.pellucid.appeal(analysis, "I took it.")
     world.pellucid.rule(analysis, "no_ai_found", "The negative was shown.")
-    recheck(world.pellucid, ozone, world.subjects)
+    wait_until(lambda: world.statuses == [204, 204])
     assert side.labels(URI) == []
-    recheck(world.pellucid, ozone, world.subjects)
-    assert len(side.events) == 2
     world.pellucid.rule(analysis, "generated", "The negative was made, too.")
+    wait_until(lambda: world.statuses == [204, 204, 204])
+    assert side.labels(URI) == [GENERATED]
     recheck(world.pellucid, ozone, world.subjects)
-    assert (side.labels(URI), side.duplicates) == ([GENERATED], 0)
+    assert (len(side.events), side.duplicates) == (3, 0)
+
+
+def test_what_the_hook_has_missed_is_found_by_looking_again(world: World, ozone: Ozone, side: OzoneSide) -> None:
+    analysis = world.pellucid.analyse(png(), declared="generated").id
+    world.subjects.remember(analysis, SUBJECT)
+    recheck(world.pellucid, ozone, world.subjects)
+    assert side.labels(URI) == [GENERATED]
 
 
 def test_a_message_that_comes_twice_makes_one_label(world: World, ozone: Ozone, side: OzoneSide) -> None:

@@ -110,7 +110,9 @@ def test_refuses_passwords_that_are_too_easy(store: Store, password: str, why: s
     assert all_accounts(store.database) == []
 
 
-@pytest.mark.parametrize("name", ["", " anna", "local", "Bootstrap", "console", "cli:root", "a\nb", "<b>", "x" * 65])
+@pytest.mark.parametrize(
+    "name", ["", " anna", "local", "Bootstrap", "console", "inheritance", "cli:root", "a\nb", "<b>", "x" * 65]
+)
 def test_refuses_names_that_are_none_or_somebody_elses(store: Store, name: str) -> None:
     with pytest.raises(InvalidParameter, match="name"):
         made(store.database, name)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pellucid.analyse.credentials import Credentials
     from pellucid.analyse.derive import Deriver
 
-DEFAULT_OPEN_PIXELS = 128_000_000
-
 
 class ReadsRecords(Protocol):
     """A `Credentials`, or one that asks a worker."""
@@ -63,8 +61,8 @@ class SiteReader(Reader, ReadsRecords, Protocol):
 class Direct:
     """In this process and thread."""
 
-    def __init__(self, room: Room | None = None, open_credentials: Callable[[], Credentials] | None = None) -> None:
-        self.room = room or Room(DEFAULT_OPEN_PIXELS)
+    def __init__(self, room: Room, open_credentials: Callable[[], Credentials] | None = None) -> None:
+        self.room = room
         self._open_credentials = open_credentials
 
     @cached_property

@@ -15,6 +15,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
+from pellucid.base.lengths import announces_more
+
 MAX_BODY_BYTES = 16 << 10
 
 
@@ -47,7 +49,7 @@ class _Bounded:
         self._whole = False
 
     def check_announced(self, length: str) -> None:
-        if length.isdecimal() and (len(length) > len(str(self._max_bytes)) or int(length) > self._max_bytes):
+        if announces_more(length, self._max_bytes):
             raise self._too_large()
 
     async def next_piece(self) -> Message:

@@ -10,7 +10,7 @@
         ├── InvalidRequest    the request cannot be answered as sent
         ├── PictureRefused    the bytes are not a picture that is accepted
         ├── FetchRefused      the picture's address is not fetched from
-        ├── NotAllowed        no key, a bad one, or one that lacks the scope
+        ├── NotAllowed        no key, a bad one, or one that lacks the scope; or a service without keys, asked by another name
         ├── RateLimited       the key has used up its requests for now
         ├── NotFound
         │   ├── Deleted
@@ -150,10 +150,13 @@ _CODES: Mapping[type[ApiError], tuple[str, ...]] = {
     ),
     PictureRefused: (
         "bad-image", "not-an-image", "unsupported-format", "broken-image", "too-many-pixels", "image-too-small",
+        "decoder-crashed", "decoder-too-slow",
     ),
     FetchRefused: ("bad-fetch", "fetch-disabled", "address-refused", "fetch-failed", "fetch-too-slow"),
-    NotAllowed: ("unauthorized", "forbidden"),
-    RateLimited: ("rate-limited",),
+    NotAllowed: (
+        "unauthorized", "forbidden", "host-refused", "foreign-origin", "bad-csrf", "insecure-sign-in", "sign-in-failed",
+    ),
+    RateLimited: ("rate-limited", "too-many-sign-ins"),
     NotFound: ("not-found",),
     Deleted: ("deleted",),
     NothingRestricted: ("nothing-restricted",),
@@ -163,14 +166,14 @@ _CODES: Mapping[type[ApiError], tuple[str, ...]] = {
     AnalysisFailed: ("analysis-failed",),
     Unavailable: ("unavailable", "starting", "busy", "analysis-too-slow"),
     ServerFault: (
-        "internal", "gave-up", "describer-failed", "signing-failed", "bad-config", "bad-bundle", "bad-data", "label-leak",
-        "training-failed",
+        "internal", "gave-up", "provider-failed", "describer-failed", "signing-failed", "bad-config", "bad-bundle", "bad-data",
+        "label-leak", "training-failed",
     ),
 }  # fmt: skip
 KIND_OF_CODE: Mapping[str, type[ApiError]] = {code: kind for kind, codes in _CODES.items() for code in codes}
 _KIND_OF_STATUS: Mapping[int, type[ApiError]] = {
-    401: NotAllowed, 403: NotAllowed, 404: NotFound, 409: Conflict, 410: Deleted, 429: RateLimited, 451: PictureWithheld,
-    503: Unavailable,
+    401: NotAllowed, 403: NotAllowed, 404: NotFound, 409: Conflict, 410: Deleted, 421: NotAllowed, 429: RateLimited,
+    451: PictureWithheld, 503: Unavailable,
 }  # fmt: skip
 FIRST_OF_THE_SERVER = 500
 

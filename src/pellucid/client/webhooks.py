@@ -23,7 +23,7 @@ MESSAGE, MOMENT, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signatu
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """`type` is `analysis.answered` or `analysis.failed`, perhaps others later; `analysis` is the id of what it is about."""
+    """`type` is `analysis.answered`, `….failed` or `….changed`, perhaps others later; `analysis` is what it is about."""
 
     message_id: str
     type: str

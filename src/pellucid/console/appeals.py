@@ -13,7 +13,7 @@ from pellucid.console.page import Page
 from pellucid.console.pages import render
 from pellucid.console.signed_in import Moderator, may
 from pellucid.console.words import instant
-from pellucid.feedback.desk import Held as Desk
+from pellucid.feedback.desk import Held as HeldDesk
 from pellucid.feedback.transparency import result_of
 from pellucid.records.label import Appeal, Openness, Ruling
 from pellucid.records.transparency import Result
@@ -37,7 +37,7 @@ class Row:
 @router.get("")
 async def appeals(
     request: Request,
-    desk: Desk,
+    desk: HeldDesk,
     moderator: Annotated[Moderator, may("moderate")],
     state: Openness = "open",
     after: Annotated[str, Query(pattern=rf"^$|{PATTERN}")] = "",

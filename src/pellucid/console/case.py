@@ -117,11 +117,6 @@ def next_case(connection: Connection, after: Place | None, line: Why | None, act
     return None
 
 
-def ruling_shown(report: Report) -> str:
-    """The id of the ruling that the page shows, by which a form tells whether another came since; empty for none."""
-    return report.ruling.id if report.ruling else ""
-
-
 def _history(
     connection: Connection, analysis_id: str, said: dict[str, Appeal | Flag | Ruling], sealed: set[str]
 ) -> list[Happened]:

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from pellucid.console.case import case_of, next_case, ruling_shown
+from pellucid.console.case import case_of, next_case
 from pellucid.console.office import Open
 from pellucid.console.page import Page
 from pellucid.console.pages import render
@@ -23,7 +23,7 @@ from pellucid.console.queue import AnId, ruling_of
 from pellucid.console.signed_in import Checked, Moderator, may
 from pellucid.feedback.desk import Desk
 from pellucid.feedback.desk import Held as HeldDesk
-from pellucid.feedback.ruling import rule
+from pellucid.feedback.ruling import RuledMeanwhile, rule
 from pellucid.feedback.statements import statement_on
 from pellucid.records.label import RulingWish
 from pellucid.records.pages import Why
@@ -86,10 +86,11 @@ async def make_ruling(
         wrong = {str(fault["loc"][0]): _complaint(str(fault["loc"][0]), fault["type"], fault["msg"]) for fault in error.errors()}
         mistaken = replace(draft, wrong=wrong)
         return await desk.ask(lambda: page.of(analysis_id, mistaken, wanted, status=HTTPStatus.UNPROCESSABLE_ENTITY))
-    if stands != await desk.ask(lambda: ruling_shown(service.store.get(analysis_id))):
+    try:
+        address = await desk.ask(lambda: _ruled(desk, analysis_id, wish, moderator, wanted, stands))
+    except RuledMeanwhile:
         late = replace(draft, wrong={"verdict": MEANWHILE})
         return await desk.ask(lambda: page.of(analysis_id, late, wanted, status=HTTPStatus.CONFLICT))
-    address = await desk.ask(lambda: _ruled(desk, analysis_id, wish, moderator, wanted))
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
@@ -134,12 +135,12 @@ def _wish(draft: Draft, reasons: Reasons) -> RulingWish:
     return RulingWish.model_validate(fields | {"reply": draft.reply.strip() or None, "decision": draft.decision or None})
 
 
-def _ruled(desk: Desk, analysis_id: str, wish: RulingWish, moderator: Moderator, line: Why | None) -> str:
-    """Where to go when it is done."""
+def _ruled(desk: Desk, analysis_id: str, wish: RulingWish, moderator: Moderator, line: Why | None, saw: str) -> str:
+    """Where to go when it is done. Raises `RuledMeanwhile`."""
     actor = moderator.actor.name
     with desk.store.database.connect() as connection:
         place = place_of(connection, analysis_id)
-    made = rule(desk, analysis_id, wish, actor)
+    made = rule(desk, analysis_id, wish, actor, saw)
     with desk.store.database.connect() as connection:
         following = next_case(connection, place, line, actor, analysis_id)
     query = urlencode({"line": line, "ruled": made.id} if line else {"ruled": made.id})

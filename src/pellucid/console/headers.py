@@ -1,5 +1,7 @@
 """What browsers are told with every answer under `/console`: load nothing from elsewhere, run nothing inline, frame it nowhere.
 
+They win over `serve/answer_headers.py`, which all answers go through before.
+
 Source: OWASP HTTP Headers Cheat Sheet; Content Security Policy Level 3 (W3C).
 """
 

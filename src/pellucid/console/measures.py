@@ -14,7 +14,7 @@ from pellucid.console.pages import render
 from pellucid.console.plots import Bar, Stack, side_by_side, stacked
 from pellucid.console.signed_in import Moderator, may
 from pellucid.console.words import DECISIONS, OUTCOMES, VERDICTS
-from pellucid.feedback.desk import Held as Desk
+from pellucid.feedback.desk import Held as HeldDesk
 from pellucid.feedback.transparency import report_on
 from pellucid.records.transparency import Transparency
 from pellucid.store.decisions import Period, counted
@@ -57,7 +57,7 @@ class Measures:
 
 @router.get("")
 async def measures(
-    request: Request, desk: Desk, moderator: Annotated[Moderator, may("read")], days: Literal["7", "30", "90"] = "30"
+    request: Request, desk: HeldDesk, moderator: Annotated[Moderator, may("read")], days: Literal["7", "30", "90"] = "30"
 ) -> Response:
     found = await desk.read(lambda connection: measured(connection, int(days), datetime.now(UTC)))
     return render(request, "measures.html", moderator, found=found, days=days, AGE_KINDS=AGE_KINDS)

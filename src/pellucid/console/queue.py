@@ -19,7 +19,7 @@ from pellucid.console.page import Page
 from pellucid.console.pages import render
 from pellucid.console.plots import Scale
 from pellucid.console.signed_in import Moderator, SignedIn, may
-from pellucid.feedback.desk import Held as Desk
+from pellucid.feedback.desk import Held as HeldDesk
 from pellucid.feedback.queue import CURSORS, page_of
 from pellucid.records.label import Ruling
 from pellucid.records.pages import QueuedCase, Why
@@ -61,7 +61,7 @@ async def console(moderator: SignedIn) -> Response:
 async def queue(
     request: Request,
     service: Held,
-    desk: Desk,
+    desk: HeldDesk,
     moderator: Annotated[Moderator, may("moderate")],
     line: Why | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,

@@ -49,6 +49,7 @@ ACTIONS: Mapping[str, str] = {
     "appeal.made": "Appeal",
     "flag.made": "Flag",
     "ruling.made": "Ruling",
+    "ruling.inherited": "Ruling on the same or a similar picture",
     "analysis.deleted": "Deletion",
 }
 

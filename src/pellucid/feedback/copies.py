@@ -22,6 +22,7 @@ from pellucid.base.errors import AnalysisFailed, InputError, NotAnswered, NotFou
 from pellucid.base.ids import new_id
 from pellucid.feedback.desk import Desk
 from pellucid.feedback.known import laid_over
+from pellucid.records.actor import INHERITANCE
 from pellucid.records.audit import Change
 from pellucid.records.label import Ruling
 from pellucid.records.report import Report
@@ -34,7 +35,6 @@ from pellucid.store.recourse import hold, hold_row, ruled_picture, ruling_in_for
 PORTION = 100
 # Longer than an analysis takes that had begun when the ruling came.
 AGAIN_AFTER = timedelta(minutes=1)
-ACTOR = "inheritance"  # of changes that a ruling on another picture makes
 log = logging.getLogger(__name__)
 GONE = (NotFound, NotAnswered, AnalysisFailed, PictureWithheld, InputError)
 
@@ -113,7 +113,7 @@ def _changed(desk: Desk, ruling: Ruling, report: Report, found: Found) -> str | 
         if hold(connection, report.id) != report or ruling_in_force(connection, ruling.analysis) != ruling:
             return None
         desk.change(connection, after)
-        record(connection, Change(actor=ACTOR, action="ruling.inherited", subject=report.id, details=details))
+        record(connection, Change(actor=INHERITANCE, action="ruling.inherited", subject=report.id, details=details))
     return how
 
 

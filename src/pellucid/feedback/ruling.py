@@ -29,11 +29,20 @@ from pellucid.store.database import writing
 from pellucid.store.recourse import add_ruling, close_all, heirs_of, hold, rulings_on, set_ruled, set_states
 
 
-def rule(desk: Desk, analysis_id: str, wish: RulingWish, asker: str) -> Ruling:
-    """The ruling as it is kept, `in_force` or `waiting`. Raises `NotFound`, `Deleted`, `NotAnswered` or `AnalysisFailed`."""
+class RuledMeanwhile(Exception):
+    """Another ruling stands than the one that the moderator saw."""
+
+
+def rule(desk: Desk, analysis_id: str, wish: RulingWish, asker: str, saw: str | None = None) -> Ruling:
+    """The ruling as it is kept, `in_force` or `waiting`. Raises `NotFound`, `Deleted`, `NotAnswered` or `AnalysisFailed`.
+
+    `saw` is the ruling that the moderator saw to stand, empty for none; if another does, raises `RuledMeanwhile`.
+    """
     hashes = _hashes(desk, analysis_id)
     with writing(desk.store.database) as connection:
         report = hold(connection, analysis_id)
+        if saw not in (None, report.ruling.id if report.ruling else ""):
+            raise RuledMeanwhile
         before = rulings_on(connection, analysis_id)
         ruling = _drafted(desk, report, before, wish, on_behalf(asker, wish))
         add_ruling(connection, ruling)

@@ -9,11 +9,9 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 
 from pellucid.base.errors import InvalidParameter
-from pellucid.records.actor import BOOTSTRAP, LOCAL, ActorName, Scope
+from pellucid.records.actor import RESERVED, ActorName, Scope
 from pellucid.records.report import Frozen
 
-# Who asks without an account, and who the audit log names where nobody asks.
-RESERVED = frozenset({LOCAL.name, BOOTSTRAP.name, "console", "retention"})
 _NAMES: TypeAdapter[str] = TypeAdapter(ActorName)
 
 

@@ -41,6 +41,10 @@ class Actor(Frozen):
 # Who asks on loopback where no key was ever made, and who holds a key of PELLUCID_API_KEYS.
 LOCAL = Actor(name="local", scopes=frozenset(SCOPES))
 BOOTSTRAP = Actor(name="bootstrap", scopes=frozenset(SCOPES))
+# Who the audit log names where nobody asks: sign-ins, deletions that a policy asks for, rulings that reach copies.
+CONSOLE, RETENTION, INHERITANCE = "console", "retention", "inheritance"
+# No key and no account is called so, in letters of any size.
+RESERVED = frozenset({LOCAL.name, BOOTSTRAP.name, CONSOLE, RETENTION, INHERITANCE})
 
 
 class Roles(Recipe):

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pellucid.base.errors import InvalidParameter
 from pellucid.base.ids import PATTERN, new_id
-from pellucid.records.actor import BOOTSTRAP, LOCAL, ActorName, Scope
+from pellucid.records.actor import RESERVED, ActorName, Scope
 from pellucid.records.report import Frozen
 
 SECRET_BYTES = 32
@@ -65,8 +65,8 @@ class KeyWish(Frozen):
     def _is_sound(self) -> Self:
         if (self.role is None) == (not self.scopes):
             raise ValueError("give either a role or scopes")
-        if self.name in (LOCAL.name, BOOTSTRAP.name):
-            raise ValueError(f"{self.name!r} is who asks without a key of this kind; take another name")
+        if self.name.lower() in RESERVED:
+            raise ValueError(f"{self.name!r} is nobody's name: rulings and the audit log use it; take another")
         return self
 
 

@@ -4,7 +4,7 @@
 |---|---|
 | with a key of PELLUCID_API_KEYS | `bootstrap`, with every scope |
 | with a key of the database that is active and has requests left | its own name and scopes |
-| anyone on loopback, as long as no key and no account was ever made | `local`, with every scope |
+| anyone on loopback, without any key, account or OpenID provider | `local`, with every scope |
 """
 
 from __future__ import annotations

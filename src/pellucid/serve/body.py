@@ -23,13 +23,13 @@ from starlette.requests import ClientDisconnect
 
 from pellucid.base.addresses import LONGEST_URL
 from pellucid.base.errors import BadRequest, BodyTooLarge, BodyTooSlow, Busy, EmptyBody, InvalidParameter, NotMultipart
+from pellucid.base.lengths import MOST_DIGITS, announces_more
 from pellucid.base.settings import Settings
 from pellucid.serve.engine import Declared
 from pellucid.serve.fetch import Fetcher
 
 FILE = "file"
 DECLARED = "declared_ai"
-MOST_DIGITS = 18  # of a length; `int` refuses thousands
 EXAMPLE_URL = "https://example.com/photo.jpg"
 
 
@@ -108,7 +108,7 @@ class _Bounded:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         announced = self._request.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit() and (len(announced) > MOST_DIGITS or int(announced) > self._limit):
+        if announces_more(announced, self._limit):
             raise self._too_large(f"{announced[:MOST_DIGITS]} bytes")
         async for piece in self._request.stream():
             if self.count + len(piece) > self._limit:

@@ -24,6 +24,7 @@ from httpcore2 import AnyIOBackend, AsyncConnectionPool, AsyncNetworkBackend, As
 
 from pellucid.base.addresses import Network, Target, is_allowed, target_of
 from pellucid.base.errors import AddressRefused, BodyTooLarge, FetchDisabled, FetchFailed, FetchTooSlow
+from pellucid.base.lengths import announces_more
 from pellucid.base.settings import PREFIX, Settings
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -31,7 +32,6 @@ Take = Callable[[int], None]
 
 MOST_REDIRECTS = 3
 RESOLVING_AT_ONCE = 8
-MOST_DIGITS = 18
 MOST_ADDRESSES_TRIED = 3
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 HEADERS = ((b"Accept", b"image/*"), (b"Accept-Encoding", b"identity"), (b"User-Agent", b"pellucid"))
@@ -119,7 +119,7 @@ class Fetcher:
         if packed.lower() not in ("", "identity"):
             raise FetchFailed(f"the answer is packed ({packed[:20]!r}) though it was asked for as it is")
         announced = _header(answer, b"content-length")
-        if announced.isascii() and announced.isdigit() and (len(announced) > MOST_DIGITS or int(announced) > limit):
+        if announces_more(announced, limit):
             raise _too_large(limit)
         async for piece in answer.aiter_stream():
             count += len(piece)

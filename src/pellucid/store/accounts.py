@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pellucid.base.errors import InvalidParameter, NotFound
 from pellucid.base.ids import new_id
@@ -15,7 +14,7 @@ from pellucid.records.actor import Roles, in_order
 from pellucid.records.audit import Change
 from pellucid.records.password import check_password, hashed
 from pellucid.store.audit import record
-from pellucid.store.database import writing
+from pellucid.store.database import add_new, writing
 from pellucid.store.sessions import end_sessions_of
 from pellucid.store.tables import accounts, api_keys
 
@@ -79,11 +78,8 @@ def find_account(connection: Connection, name: str) -> RowMapping | None:
 
 def add_account(connection: Connection, name: str, scopes: list[Any], at: datetime, **fields: str) -> RowMapping | None:
     """None where the name, or the identity, has an account; one that is made at this moment is waited for."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"id": new_id(), "name": name, "handle": handle_of(name), "scopes": scopes, "created": at, **fields}
-    if connection.execute(insert(accounts).values(row).on_conflict_do_nothing()).rowcount != 1:
-        return None
-    return _row(connection, name)
+    return _row(connection, name) if add_new(connection, accounts, row) else None
 
 
 def account_of(row: RowMapping) -> Account:

@@ -7,11 +7,13 @@ so a writing one takes the writer's place at its beginning (BEGIN IMMEDIATE) and
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pellucid.base.errors import ConfigError
@@ -69,6 +71,12 @@ def writing(engine: Engine) -> AbstractContextManager[Connection]:
 def counting(engine: Engine) -> AbstractContextManager[Connection]:
     """As `writing`, for a counter that may lose its last steps with the power: its commit does not wait for the disk."""
     return engine.execution_options(**{WRITES: True, LOSABLE: True}).begin()
+
+
+def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Was `row` added? Not where its key is there already; one that is written at this moment is waited for."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
 
 
 def _open_sqlite(address: URL) -> Engine:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pellucid.base.errors import IdempotencyMismatch
+from pellucid.store.database import add_new
 from pellucid.store.leases import now
 from pellucid.store.tables import idempotency
 
@@ -46,14 +46,11 @@ def add_key(connection: Connection, key: Key, analysis_id: str) -> str | None:
     """None where the key now stands for `analysis_id`, else the analysis it stands for already. Raises as `find_key`."""
     columns = idempotency.c
     connection.execute(delete(idempotency).where(columns.owner == key.owner, columns.key == key.key, columns.expires <= now()))
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {
         "owner": key.owner, "key": key.key, "fingerprint": key.fingerprint, "analysis": analysis_id, "expires": key.expires,
     }  # fmt: skip
     # Where another request writes the same key at this moment, this one waits for the end of its transaction.
-    if connection.execute(insert(idempotency).values(row).on_conflict_do_nothing()).rowcount == 1:
-        return None
-    return find_key(connection, key)
+    return None if add_new(connection, idempotency, row) else find_key(connection, key)
 
 
 def forget_expired(connection: Connection) -> None:

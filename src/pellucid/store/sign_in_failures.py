@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pellucid.base.errors import TooManySignIns
 from pellucid.records.account import handle_of
-from pellucid.store.database import writing
+from pellucid.store.database import add_new, writing
 from pellucid.store.tables import sign_in_failures
 
 FORGOTTEN = timedelta(days=1)
@@ -69,10 +68,8 @@ def wait_s(count: int, free: int) -> float:
 
 
 def _count(connection: Connection, counter: Counter, at: datetime) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     failures, mine = sign_in_failures.c, sign_in_failures.c.who == counter.who
-    new = insert(sign_in_failures).values(who=counter.who, count=0, last=at, until=at).on_conflict_do_nothing()
-    connection.execute(new)
+    add_new(connection, sign_in_failures, {"who": counter.who, "count": 0, "last": at, "until": at})
     # The row is changed before it is read: whoever counts at the same moment waits here, and then sees what this one wrote.
     grown = update(sign_in_failures).where(mine, failures.until <= at).values(count=failures.count + 1, last=at)
     count = connection.execute(grown.returning(failures.count)).scalar_one_or_none()

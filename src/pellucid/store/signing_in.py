@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, RowMapping, select, update
 
 from pellucid.base.errors import SignInFailed
 from pellucid.records.account import Identity, check_name, is_name
-from pellucid.records.actor import in_order
+from pellucid.records.actor import CONSOLE, in_order
 from pellucid.records.audit import Change
 from pellucid.records.password import hashed, is_outdated, is_right
 from pellucid.records.session import Token
@@ -30,7 +30,6 @@ from pellucid.store.sign_in_failures import Counter, count_attempt, counters, ta
 from pellucid.store.tables import accounts
 
 WRONG = "the name or the password is wrong, or the account is disabled"
-CONSOLE = "console"
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, select
 
 from pellucid.base.errors import NotFound, PictureWithheld
 from pellucid.base.ids import new_id
+from pellucid.records.actor import RETENTION
 from pellucid.records.audit import Change
 from pellucid.records.event import Event
 from pellucid.records.report import Decision, Report, VerdictLabel
@@ -46,7 +47,6 @@ from pellucid.store.objects import Objects, open_objects
 from pellucid.store.queue import ANALYSE, Job, Queue, add_job, add_taken_job, finish_job
 
 LEASE_S = 60.0
-RETENTION = "retention"  # the actor of deletions that a policy asks for and nobody else
 
 
 @dataclass(frozen=True)
