@@ -35,7 +35,8 @@ class Work:
             async with asyncio.timeout(self._timeout_s) as limit:
                 return await self.to_the_end(job)
         except TimeoutError as error:
-            what = f"no answer in {self._timeout_s:g} s, which is the time allowed" if limit.expired() else "a model took too long"
+            allowed = f"no answer in {self._timeout_s:g} s, which is the time allowed"
+            what = allowed if limit.expired() else "a model took too long"
             raise AnalysisTooSlow(f"{what}; try again") from error
 
     async def to_the_end(self, job: Callable[[], T]) -> T:
