@@ -6,7 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pellucid.base.errors import InvalidParameter
@@ -54,6 +54,8 @@ def test_refuses_keys_that_make_no_sense(fields: dict[str, object]) -> None:
 
 
 @given(st.integers(1, 100_000), st.floats(0, 2e9))
+@example(2, 1.00001)
+@example(60, 1.7e9 + 0.3)
 def test_a_full_bucket_is_full_and_an_empty_one_says_when_to_come_again(per_minute: int, at: float) -> None:
     first = allowance(per_minute, at + token_s(per_minute), at, refused=False)
     assert first.remaining == per_minute - 1

@@ -123,8 +123,9 @@ def token_s(per_minute: int) -> float:
 
 def allowance(per_minute: int, bucket_full: float, at: float, refused: bool) -> Allowance:
     """Of a bucket that will be full at `bucket_full`, `at` being now (seconds). Refused, `reset_s` leads to the next token."""
+    # Seconds since 1970 are exact to about 2e-7 as floats: 59.999 tokens of that arithmetic are 60, and 30.0000001 s are 30.
     if refused:
-        return Allowance(per_minute, 0, max(math.ceil(bucket_full + token_s(per_minute) - WINDOW_S - at), 1), refused=True)
-    # Seconds since 1970 are exact to about 2e-7 as floats: 59.999 tokens of that arithmetic are 60.
+        left_s = round(bucket_full + token_s(per_minute) - WINDOW_S - at, 5)
+        return Allowance(per_minute, 0, max(math.ceil(left_s), 1), refused=True)
     remaining = math.floor(round((at + WINDOW_S - bucket_full) / token_s(per_minute), 2))
     return Allowance(per_minute, remaining, math.ceil(bucket_full - at))
