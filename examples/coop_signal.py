@@ -95,7 +95,7 @@ def item_of(report: Report, subject: Mapping[str, Any], item_type: str) -> dict[
 
 def hooks(pellucid: Client, coop: Coop, subjects: Subjects, secrets: list[str]) -> dict[str, Hook]:
     def answered(event: WebhookEvent) -> None:
-        if event.type != "analysis.answered":
+        if event.type not in ("analysis.answered", "analysis.changed"):
             return
         subject = subjects.of(event.analysis)
         if subject is None:

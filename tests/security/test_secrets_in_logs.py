@@ -51,6 +51,7 @@ def test_the_settings_show_none(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = settings.secrets
     assert {API_KEY, WEBHOOK, DESCRIBER, "the-password-of-it", "another-password", BUCKET} <= set(hidden)
     assert Settings(database_url="postgresql://pellucid:pellucid@db/x").secrets == (BUCKET,), "a common word would hide much else"
+    assert Settings(describer_key="EMPTY").secrets == (BUCKET,), "so would what describers without keys are given"
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "WEBHOOK_URL", "WEBHOOK_SECRETS", "DESCRIBER_URL", "API_KEYS"])

@@ -188,12 +188,13 @@ class Settings(SignInSettings, DescriberSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no log may show; a database's password only where it is no common word."""
-        given = [*self.api_keys, *(secret.get_secret_value() for secret in self.webhook_secrets), self.describer_key]
+        """What no log may show; what others have given us only where it is no common word, such as `EMPTY`."""
+        given = [*self.api_keys, *(secret.get_secret_value() for secret in self.webhook_secrets)]
         given += [secret.get_secret_value() for secret in (self.webhook_url, self.oidc_client_secret) if secret]
-        given += [os.environ.get(name) for name in BUCKET_SECRETS]
-        passwords = [_password(url) for url in (self.database_url, self.tracking_url, self.describer_url)]
-        return tuple(value for value in given if value) + tuple(word for word in passwords if len(word) >= LEAST_PASSWORD)
+        given += [os.environ.get(name, "") for name in BUCKET_SECRETS]
+        words = [_password(url) for url in (self.database_url, self.tracking_url, self.describer_url)]
+        words.append(self.describer_key or "")
+        return tuple(value for value in given if value) + tuple(word for word in words if len(word) >= LEAST_PASSWORD)
 
     @property
     def on_loopback(self) -> bool:
