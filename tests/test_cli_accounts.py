@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pellucid.base.errors import InvalidParameter, NotFound
+from pellucid.app import open_store
+from pellucid.base.errors import ConfigError, InvalidParameter, NotFound
+from pellucid.base.settings import Settings
 from pellucid.cli import app
 
 RUNNER = CliRunner()
@@ -61,8 +63,15 @@ def test_a_password_is_asked_for_twice_and_not_shown(data: Path) -> None:
     ],
 )
 def test_says_what_is_wrong(data: Path, words: tuple[str, ...], typed: str, kind: type[Exception]) -> None:
+    open_store(Settings(data_dir=data)).close()
     assert isinstance(run(data, "accounts", *words, typed=typed).exception, kind)
     assert actions(data) == []
+
+
+def test_the_first_account_makes_the_database_and_says_so(data: Path) -> None:
+    first = run(data, "accounts", "create", "Anna", "--password-stdin", typed=PASSWORD)
+    assert f"a new database is made in {data}" in first.stderr
+    assert isinstance(run(data.with_name("elsewhere"), "accounts", "list").exception, ConfigError)
 
 
 def test_no_option_takes_a_password(data: Path) -> None:

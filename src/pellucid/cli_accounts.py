@@ -41,7 +41,7 @@ def create(
     check_name(name)
     roles.scopes(role)
     password = _password(password_stdin)
-    with database_at(data) as engine:
+    with database_at(data, make=True) as engine:
         made = create_account(engine, name, role, password, roles, operator(), datetime.now(UTC))
     typer.echo(f"{made.name} may sign in at /console: {', '.join(made.scopes)}")
 

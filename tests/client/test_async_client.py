@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def asked_of(app: FastAPI) -> AsyncIterator[AsyncClient]:
     transport = httpx2.ASGITransport(app)
-    async with app.router.lifespan_context(app), AsyncClient("http://app", retries=QUICK, transport=transport) as client:
+    async with app.router.lifespan_context(app), AsyncClient("http://testserver", retries=QUICK, transport=transport) as client:
         yield client
 
 
@@ -79,7 +79,7 @@ async def test_everything_is_asked_of_the_application(make_app: MakeApp) -> None
 async def test_keys_and_banks_are_looked_after(make_app: MakeApp) -> None:
     async with asked_of(make_app(api_keys=("0123456789abcdef",))) as nobody:
         transport = nobody._http._transport
-        async with AsyncClient("http://app", "0123456789abcdef", transport=transport, retries=QUICK) as client:
+        async with AsyncClient("http://testserver", "0123456789abcdef", transport=transport, retries=QUICK) as client:
             hashes = f"{pdq_of(scene(seed=5))[0]}\n".encode()
             await client.admin.put_bank("known", hashes, action="note", reason="On the list.")
             report = await client.analyse(png(seed=5))
