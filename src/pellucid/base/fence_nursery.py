@@ -27,7 +27,7 @@ MOST_ASKED = 1 << 20
 # A picture of 4 million pixels; what is larger gets memory of its own, which is given back.
 SHARED_BYTES = 16 << 20
 # One arena, and freed memory goes back: a worker that had a large picture is not large for ever.
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(32 << 20)}
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 # Answers what a worker asks: what it asks for, and bytes.
