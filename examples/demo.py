@@ -90,7 +90,7 @@ def main() -> int:
             fill(url, folder, asked.pictures, trusted, stranger)
         what_to_look_at(url, folder)
         if not asked.once:
-            console.print("\nCtrl-C stops it. The data stay until the next `make demo`; `--keep` shows them again.")
+            console.print("\nCtrl-C stops it. The data stay until the next `make demo`; `make demo KEEP=1` shows them again.")
             wait_for_ctrl_c()
     return 0
 
@@ -251,14 +251,14 @@ def what_to_look_at(url: str, folder: Path) -> None:
     console.print(f"  {url}/console   the moderators' console: sign in as {MODERATOR} with {(folder / ACCOUNT).read_text()}")
     console.print(f"  {url}/docs      every call, to be tried: press Authorize and give a key of {folder / KEYS}")
     for name, why in (
-        ("studio.jpg", "a signed record decides, whatever the pixels say"),
+        ("press.jpg", "a signed record decides, whatever the pixels say"),
         ("sunrise-again.jpg", "cleared by a ruling, so not accused again"),
         ("sunrise-poster.png", "changed since, so a moderator looks again"),
         ("on-the-list-mirrored.jpg", "blocked by a hash bank, though mirrored"),
     ):
         if report := by_name.get(name):
-            console.print(f"  {name:26} {report.verdict.label:12} {why}\n    {url}/v1/analyses/{report.id}")
-    console.print(f"  curl -H 'Authorization: Bearer KEY' {url}/v1/transparency")
+            console.print(f"  {name:26} {report.verdict.label:12} {why}\n    {url}/console/cases/{report.id}")
+    console.print(f"  curl -H \"Authorization: Bearer $(awk '/^admin/ {{print $3}}' {folder / KEYS})\" {url}/v1/transparency")
 
 
 def wait_for_ctrl_c() -> None:

@@ -37,7 +37,8 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise ConfigError(
-            f"cannot listen on {where}: {error.strerror}; set {PREFIX}HOST and {PREFIX}PORT to a free one"
+            f"cannot listen on {where}: {error.strerror}; take another port: `make serve PORT=8001`, "
+            f"`pellucid serve --port 8001`, or {PREFIX}PORT"
         ) from error
     return listening
 
