@@ -24,8 +24,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "pellucid")
 
 
 def pytest_configure() -> None:
-    """Fixtures of a module run before those of a test: what they train is sent nowhere either."""
+    """Fixtures of a module run before those of a test: what they train is sent nowhere either, and their clients are let in."""
     os.environ["PELLUCID_TRACKING_URL"] = "none"
+    os.environ["PELLUCID_HOST_NAMES"] = "testserver"
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 Serve = Callable[..., int]
-HEAD = b"POST /v1/keys HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-SECOND = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+HEAD = b"POST /v1/keys HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+SECOND = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_a_doubtful_length_is_refused_and_the_connection_closed(ask: Callable[[b
     "request_line_and_headers",
     [
         b"GET /healthz HTTP/1.1\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
-        b"GET /health\0z HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
-        b"GET /v1/search?q=" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"G\x1bT /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n",
+        b"GET /health\0z HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"GET /v1/search?q=" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"G\x1bT /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
     ids=["no host", "two hosts", "zero in a header", "zero in the address", "endless header", "endless address", "odd method"],
 )
@@ -84,5 +84,7 @@ def test_two_same_lengths_are_one(ask: Callable[[bytes], bytes]) -> None:
 
 def test_http_2_and_web_sockets_are_not_switched_to(ask: Callable[[bytes], bytes]) -> None:
     for upgrade in (b"h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", b"websocket\r\nSec-WebSocket-Version: 13"):
-        answer = ask(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: " + upgrade + b"\r\n\r\n")
+        answer = ask(
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: " + upgrade + b"\r\n\r\n"
+        )
         assert b" 101 " not in answer.partition(b"\r\n")[0]

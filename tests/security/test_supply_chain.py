@@ -147,6 +147,7 @@ def test_a_site_may_switch_a_report_on_itself(monkeypatch: pytest.MonkeyPatch) -
     for name in SWITCHES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
     switch_off_telemetry()
     assert {name: os.environ[name] for name in SWITCHES} == {**SWITCHES, "RAY_USAGE_STATS_ENABLED": "1"}
     with pytest.raises(ImportError):

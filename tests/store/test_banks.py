@@ -191,7 +191,18 @@ def test_an_older_database_gets_the_hashes_of_its_reports(database_url: str, tmp
     good, flat = answered(store, pdq=HASHES[5], pdq_quality=80), answered(store, pdq=HASHES[6], pdq_quality=3)
     assert json.dumps(flat.image.pdq_quality) == "3"
     with writing(store.database) as connection:
-        later = ("search_words", "search_tags", "search_entries", "ruled", "rulings", "appeals", "flags")
+        later = (
+            "sessions",
+            "accounts",
+            "sign_in_failures",
+            "search_words",
+            "search_tags",
+            "search_entries",
+            "ruled",
+            "rulings",
+            "appeals",
+            "flags",
+        )
         for table in (*later, "hashes", "banks", "bank_entries", "bank_matches"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX analyses_by_inherits"))

@@ -199,7 +199,7 @@ async def get_heatmap(service: Held, analysis_id: AnalysisId) -> Response:
     """Warm regions moved the AI score most. It shows where the model looked and proves nothing: do not accuse anyone by it.
     The first request takes seconds; it is then kept with the picture. 404 where the bundle offers none."""
     png = await heatmap_of(service, analysis_id)
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    return Response(png, media_type="image/png")
 
 
 async def heatmap_of(service: Service, analysis_id: str) -> bytes | None:
