@@ -14,7 +14,8 @@ from statistics import median
 
 import pytest
 
-from tests.browser.conftest import Site
+from pellucid.base.settings import shipped
+from tests.browser.conftest import Start
 from tests.browser.site import Tab
 
 pytestmark = pytest.mark.browser
@@ -33,7 +34,13 @@ class Way:
     seconds: float
 
 
-def test_ten_cases_by_keyboard(site: Site, repository: Path) -> None:
+def test_ten_cases_by_keyboard(start: Start, tmp_path: Path, repository: Path) -> None:
+    """What is merely similar brings no case back: some of the drawn hills are, and ten are to be counted."""
+    policy = tmp_path / "recourse.toml"
+    policy.write_text(
+        (shipped("policies") / "recourse.toml").read_text().replace("similar_distance = 70", "similar_distance = 0")
+    )
+    site = start(recourse_policy=policy)
     site.town()
     tab = site.sign_in("Mira")
     assert tab.page.locator(".case").count() == len(CASES)
