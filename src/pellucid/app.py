@@ -128,7 +128,8 @@ def check_exposure(settings: Settings) -> None:
     if not asked:
         raise ConfigError(
             f"{PREFIX}HOST is {settings.host}, which others can reach, and there are no API keys or accounts; allowed without "
-            f"is loopback (127.0.0.1); make one with `pellucid keys create`, or set {PREFIX}API_KEYS"
+            "is loopback (127.0.0.1); make one with "
+            f"`pellucid keys create NAME --role administrator --data {settings.data_dir}`, or set {PREFIX}API_KEYS"
         )
 
 

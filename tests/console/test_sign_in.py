@@ -228,6 +228,7 @@ def test_where_nobody_is_asked_forms_are_checked_all_the_same(start: Start) -> N
     client = start()
     page = client.get(PAGE)
     assert "Nobody has an account or a key yet" in page.text
+    assert "--role moderator --data /" in page.text, "the folder of this service: elsewhere the command would make another one"
     cookie = cookies_set(page)["pellucid-visit"]
     assert "HttpOnly" in cookie
     # The page of an open console has no form of ours to sign out; any POST that is checked will do.

@@ -23,7 +23,8 @@ from pellucid.console.words import FILTERS, NAMES
 def render(
     request: Request, template: str, moderator: Moderator | None, status: int = HTTPStatus.OK, **context: Any
 ) -> HTMLResponse:
-    known = {"request": request, "moderator": moderator, "csrf": moderator.csrf if moderator else ""}
+    data = request.app.state.service.settings.data_dir.resolve()
+    known = {"request": request, "moderator": moderator, "csrf": moderator.csrf if moderator else "", "data": data}
     return HTMLResponse(environment().get_template(template).render({**known, **context}), status)
 
 
