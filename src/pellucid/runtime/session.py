@@ -41,6 +41,8 @@ class OpenVinoSession:
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         self._compiled = ov.Core().compile_model(str(path), "CPU", options)
+        # The binding looks NumPy up once, at the first array it is given; two threads that are first at one time wait for ever.
+        ov.Tensor(np.zeros(1, np.float32))
         self.inputs = tuple(port.get_any_name() for port in self._compiled.inputs)
         # One output may carry several names (its own and that of the node it came from).
         self._names = [output.get_names() for output in self._compiled.outputs]
