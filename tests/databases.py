@@ -27,6 +27,7 @@ CARELESS = "-c fsync=off -c full_page_writes=off"
 DURABLE = ""
 
 
+PORTS_TRIED = 5
 NEEDED = "PELLUCID_TESTS_NEED_POSTGRESQL"
 
 
@@ -51,10 +52,8 @@ def postgresql(options: str = CARELESS) -> Iterator[str]:
         if owner:
             shutil.chown(folder, owner)
         _run([programs / "initdb", "-D", folder / "data", "-U", "pellucid", "-A", "trust", "-E", "UTF8", "--no-sync"], owner)
-        port = _free_port()
-        flags = f"-c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories={folder} {options}"
         control = [programs / "pg_ctl", "-D", folder / "data", "-w", "-t", "60"]
-        _run([*control, "-l", folder / "log", "-o", flags, "start"], owner)
+        port = _start(control, f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {options}", folder / "log", owner)
         try:
             yield f"postgresql://pellucid@127.0.0.1:{port}/postgres"
         finally:
@@ -78,6 +77,20 @@ def postgresql_programs() -> Path:
     if not found:
         raise Missing("there is no PostgreSQL under /usr/lib/postgresql; apt-get install postgresql")
     return found[-1].parent
+
+
+def _start(control: list[str | Path], flags: str, log: Path, owner: str | None) -> int:
+    """The port of the started server. A port that was free may be another test's by the time the server binds it: then another."""
+    for _ in range(PORTS_TRIED):
+        port = _free_port()
+        try:
+            _run([*control, "-l", log, "-o", f"-p {port} {flags}", "start"], owner)
+            return port
+        except AssertionError as failed:
+            said = log.read_text() if log.exists() else str(failed)
+            if "could not bind" not in said:
+                break
+    raise AssertionError(f"PostgreSQL did not start:\n{said}")
 
 
 def _run(command: list[str | Path], owner: str | None) -> None:

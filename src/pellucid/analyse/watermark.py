@@ -25,6 +25,7 @@ Bits = NDArray[np.uint8]
 STEP = 36
 BLOCK = 4
 BLOCK_SIDE_PX = 2 * BLOCK
+STRIP_PX = 16 * BLOCK_SIDE_PX
 # The encoder refuses less, and this much tells a message for sure: 1 Mpx of the picture's top.
 MIN_PIXELS, MAX_BLOCKS = 256 * 256, 1 << 14
 # Standard errors between ones and zeros. docs/claims.md: the most that any real picture reached, and what marked ones do.
@@ -65,10 +66,17 @@ def block_bits(image: Image.Image) -> Bits:
     """RGB picture → the bit [n] of every block, by rows; of the top rows only where there are more than `MAX_BLOCKS`."""
     across = image.width // BLOCK_SIDE_PX
     down = min(image.height // BLOCK_SIDE_PX, MAX_BLOCKS // across)
-    chroma = _chroma(np.asarray(image.crop((0, 0, across * BLOCK_SIDE_PX, down * BLOCK_SIDE_PX))))
-    halved = (chroma[0::2, 0::2] + chroma[0::2, 1::2] + chroma[1::2, 0::2] + chroma[1::2, 1::2]) / 2
-    blocks = halved.reshape(down, BLOCK, across, BLOCK).transpose(0, 2, 1, 3).reshape(down * across, BLOCK * BLOCK)
-    return np.asarray(blocks[:, 1:].max(axis=1) % STEP > STEP / 2, dtype=np.uint8)
+    pixels = np.asarray(image.crop((0, 0, across * BLOCK_SIDE_PX, down * BLOCK_SIDE_PX)))
+    strips = range(0, len(pixels), STRIP_PX)  # a strip's arrays stay in the processor's cache
+    return np.concatenate([_strip_bits(pixels[top : top + STRIP_PX], across) for top in strips])
+
+
+def _strip_bits(pixels_hwc: NDArray[np.uint8], across: int) -> Bits:
+    chroma = _chroma(pixels_hwc)
+    rows = chroma[0::2] + chroma[1::2]
+    twice = (rows[:, 0::2] + rows[:, 1::2]).reshape(-1, BLOCK, across, BLOCK)  # Haar's low band is half of this
+    largest = np.maximum(twice[:, 0, :, 1:].max(axis=-1), twice[:, 1:].max(axis=(1, 3)))
+    return np.asarray(largest % (2 * STEP) > STEP, dtype=np.uint8).reshape(-1)
 
 
 def agreement(bits: Bits, message: Bits) -> float:
@@ -88,4 +96,8 @@ def _chroma(pixels_hwc: NDArray[np.uint8]) -> NDArray[np.int32]:
     """U of YUV in the 14-bit whole numbers of OpenCV, with which these marks are written."""
     red, green, blue = (pixels_hwc[..., channel].astype(np.int32) for channel in range(3))
     luma = (red * 4899 + green * 9617 + blue * 1868 + (1 << 13)) >> 14
-    return np.asarray(np.clip(((blue - luma) * 8061 + (128 << 14) + (1 << 13)) >> 14, 0, 255), dtype=np.int32)
+    blue -= luma
+    blue *= 8061
+    blue += (128 << 14) + (1 << 13)
+    blue >>= 14
+    return np.clip(blue, 0, 255, out=blue)
