@@ -53,7 +53,8 @@ def postgresql(options: str = CARELESS) -> Iterator[str]:
             shutil.chown(folder, owner)
         _run([programs / "initdb", "-D", folder / "data", "-U", "pellucid", "-A", "trust", "-E", "UTF8", "--no-sync"], owner)
         control = [programs / "pg_ctl", "-D", folder / "data", "-w", "-t", "60"]
-        port = _start(control, f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {options}", folder / "log", owner)
+        flags = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {options}"
+        port = _start(control, flags, folder / "log", owner)
         try:
             yield f"postgresql://pellucid@127.0.0.1:{port}/postgres"
         finally:
@@ -80,7 +81,7 @@ def postgresql_programs() -> Path:
 
 
 def _start(control: list[str | Path], flags: str, log: Path, owner: str | None) -> int:
-    """The port of the started server. A port that was free may be another test's by the time the server binds it: then another."""
+    """The port of the started server: another one where what was free is taken by the time the server binds it."""
     for _ in range(PORTS_TRIED):
         port = _free_port()
         try:

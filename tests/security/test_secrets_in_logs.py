@@ -159,7 +159,7 @@ def test_no_secret_is_in_what_a_failing_service_prints(tmp_path: Path, secrets: 
             while not hooks.came:
                 assert time.monotonic() < until, out.read_text()
                 time.sleep(0.05)
-            # The database is taken away under it; not its -shm, which is mapped memory: cut short, it ends any process that reads it.
+            # The database is taken away under it; not its -shm: that is mapped memory, and cut short it ends who reads it.
             for file in (data / "pellucid.sqlite", data / "pellucid.sqlite-wal"):
                 file.write_bytes(b"no database any more " * 500)
             for path in ("/v1/analyses", "/readyz", "/v1/keys"):
