@@ -1,11 +1,14 @@
 """Evaluation from bundle to record, on pictures made by code and a bundle that knows nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("sklearn", reason="evaluation needs the extra `train`")
 
 from pellucid.base.errors import ConfigError
 from pellucid.evaluate.run import run
+from pellucid.records.dataset import read_dataset, write_dataset
 from pellucid.records.evaluation import read_evaluation
 
 RECIPE = """
@@ -72,6 +75,32 @@ def test_heat_maps_are_held_against_random_ones(place):
     found = record.sections["heatmap"]["val"]
     assert found["pictures"] == 4
     assert 0 <= found["hottest_larger"] <= 1
+
+
+CAPTIONS = """
+kind = "evaluation"
+name = "captions"
+bundle = "tiny"
+
+[captions]
+dataset = "told"
+sources = [["made", "val"]]
+
+[tags]
+dataset = "told"
+sources = [["made", "val"]]
+"""
+
+
+def test_features_of_whole_pictures_are_extracted_where_they_lack(place):
+    made = read_dataset(place / "data" / "made")
+    told = [replace(one, captions=("A grey square.", "A plain picture of a dog."), objects=("dog",)) for one in made.samples]
+    write_dataset(replace(made, samples=tuple(told)), place / "data" / "told")
+    path = place / "captions.toml"
+    path.write_text(CAPTIONS)
+    sections = read_evaluation(run(path, {}, place) / "evaluation.json").sections
+    assert sections["captions"]["made/val"]["pictures"] == 12
+    assert sections["tags"]["made/val"]["pictures"] == 12
 
 
 ROBUSTNESS = """

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.runtime.reencode import RE_ENCODINGS, random_change, size_after
+from pellucid.runtime.random_change import random_change
+from pellucid.runtime.reencode import RE_ENCODINGS, size_after
 from tests.pictures import scene
 
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from pellucid.records.bundle import ViewSpec
 from pellucid.runtime.features import view_of
-from pellucid.runtime.reencode import RE_ENCODINGS, random_change
+from pellucid.runtime.random_change import random_change
+from pellucid.runtime.reencode import RE_ENCODINGS
 from pellucid.runtime.views import caption_view, carrier, detection_view, to_tensor
 from tests.pictures import scene
 

@@ -56,6 +56,15 @@ def test_a_small_domain_that_looks_like_ai_stands_apart_and_spares_the_others():
     assert found["chart"].threshold == found["all"].threshold
 
 
+def test_all_is_of_all_where_every_domain_stands_apart():
+    slices = ["photo/large"] * 200 + ["art/large"] * 150
+    real = np.concatenate([np.linspace(0, 0.9, 200), np.linspace(0, 0.9, 150)])
+    found = slice_thresholds(real, np.ones(350), slices, RULE.model_copy(update={"budget_per_10000": 500}))
+    assert not found["art"].inherited
+    assert not found["photo"].inherited
+    assert found["all"].budget.measured_on == 350
+
+
 @given(
     st.lists(st.sampled_from(["face/large", "face/small", "art/large", "photo/small"]), min_size=20, max_size=200),
     st.integers(1, 80),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from pellucid.evaluate.judge import Judged, embeddings, judge_split
 from pellucid.evaluate.machine import machine
 from pellucid.evaluate.parity import evaluate_parity
 from pellucid.evaluate.prompts import run_prompts
-from pellucid.evaluate.recipe import EvaluationRecipe, PromptsRecipe
+from pellucid.evaluate.recipe import CaptionPart, EvaluationRecipe, PromptsRecipe, RetrievalPart
 from pellucid.evaluate.replay import evaluate_replay
 from pellucid.evaluate.report import write_report
 from pellucid.evaluate.retrieval import evaluate_retrieval
@@ -39,7 +40,7 @@ from pellucid.records.evaluation import Evaluation, write_evaluation
 from pellucid.records.features import FeatureFolder
 from pellucid.records.recipe import load_recipe, recipe_kind
 from pellucid.runtime.bundle import LoadedBundle
-from pellucid.runtime.features import feature_key
+from pellucid.runtime.features import CAPTION_PARTS, extract, feature_key
 
 
 def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) -> Path:
@@ -61,6 +62,7 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
         judged = _judge_all(bundle, what, features, out)
         sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
         sections["controls"] = _controls(bundle, what, judged, features, out)
+    _look_at_whole_pictures(what, bundle, features, out)
     sections |= _further(what, bundle, folder, features, out)
     datasets = {name: read_dataset(out / "data" / name).id for name in sorted(_datasets(what))}
     sections["expectations"] = held(what.parts, sections)
@@ -72,6 +74,17 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
     write_report(record, judged, to)
     write_evaluation(record, to / "evaluation.json")
     return to
+
+
+def _look_at_whole_pictures(what: EvaluationRecipe, bundle: LoadedBundle, features: FeatureFolder, out: Path) -> None:
+    """Features that captions, tags and retrieval read are extracted where they lack."""
+    for part in what.parts.values():
+        if not isinstance(part, CaptionPart | RetrievalPart):
+            continue
+        asked = part.sources if isinstance(part, CaptionPart) else ((part.source, part.split),)
+        dataset = read_dataset(out / "data" / part.dataset)
+        chosen = tuple(sample for sample in dataset.samples if (sample.source, sample.split) in asked)
+        extract(replace(dataset, samples=chosen), ("caption",), CAPTION_PARTS, bundle.encoder, bundle.head.views, features)
 
 
 def _further(

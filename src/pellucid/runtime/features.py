@@ -19,7 +19,8 @@ from pellucid.base.pixels import WHITE, Limits, decode
 from pellucid.records.bundle import ViewSpec
 from pellucid.records.dataset import Dataset, Sample
 from pellucid.records.features import Arrays, FeatureFolder
-from pellucid.runtime.reencode import RE_ENCODINGS, random_change
+from pellucid.runtime.random_change import drawn_change, random_change
+from pellucid.runtime.reencode import RE_ENCODINGS, Size, size_after
 from pellucid.runtime.session import Session
 from pellucid.runtime.views import caption_view, detection_view, to_tensor
 
@@ -46,6 +47,16 @@ def view_of(image: Image.Image, view: str, spec: ViewSpec, seed: str) -> Image.I
         elif change != "clean":
             image = RE_ENCODINGS[change](image)
     return detection_view(image, spec)
+
+
+def size_in(view: str, size: Size, seed: str) -> Size:
+    """(width, height) in pixels of a picture of `size` on its way to `view`, before the detection view is cut; to a pixel."""
+    for change in view.split("+"):
+        if change.startswith("augment-"):
+            size = (drawn_change(size, f"{seed}/{change}").side_px,) * 2
+        else:
+            size = size_after(change, size)
+    return size
 
 
 def open_sample(dataset: Dataset, sample: Sample) -> Image.Image:

@@ -51,12 +51,14 @@ class Calibration(Recipe):
     """`folds` of whole sources and generators give out-of-fold scores; `prior` is the share of AI that P(AI) assumes.
 
     `known_share` of the pictures to come are taken to be of sources and generators like those trained on, so scores with single
-    pictures held out count that much. `members` heads a fold are enough: one alone is a little less sure than the ensemble.
+    pictures held out count that much. `changed_share` of them arrive re-saved, as the views after the first show them. `members`
+    heads a fold are enough: one alone is a little less sure than the ensemble.
     """
 
     folds: int = Field(ge=2)
     members: int = Field(default=1, gt=0)
     known_share: float = Field(default=0.0, ge=0, lt=1)
+    changed_share: float = Field(default=0.0, ge=0, lt=1)
     prior: float = Field(gt=0, lt=1)
 
 

@@ -53,6 +53,16 @@ def mixed(
     return Scored([*samples, *samples], np.tile(labels, 2), np.concatenate([unknown, known]), counts)
 
 
+def together(parts: Sequence[tuple[Scored, float]]) -> Scored:
+    """All pictures of all parts, each part's counts times its share."""
+    return Scored(
+        [sample for part, _ in parts for sample in part.samples],
+        np.concatenate([part.labels for part, _ in parts]),
+        np.concatenate([part.logits for part, _ in parts]),
+        np.concatenate([part.counts * share for part, share in parts]),
+    )
+
+
 def fit_calibration(
     logits: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.floating], prior: float
 ) -> Calibration:
@@ -124,6 +134,7 @@ def slice_thresholds(
         inside = np.array([name in (leaf, domain) for leaf, domain in zip(slices, domains, strict=True)])
         if name == ALL:
             inside = ~np.isin(domains, apart)
+            inside |= not inside.any()  # where every domain stands apart, `all` is of all
         elif name not in apart and counts[inside].sum() < rule.fewest_real - ROUNDING:
             out[name] = out[parent].model_copy(update={"parent": out[parent].parent or parent, "inherited": True})
             continue
@@ -146,7 +157,8 @@ def _apart(
             accused = counts[inside & (probabilities >= (1.0 if common is None else common))].sum()
             if rule.fewest_apart <= pictures < rule.fewest_real and accused > pictures * rule.most_per_10000 / 10_000:
                 apart.append(name)
-        if not (pool & np.isin(domains, apart)).any():
+        rest = ~np.isin(domains, apart)
+        if not rest.any() or (rest == pool).all():
             return apart
 
 
