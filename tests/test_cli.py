@@ -213,7 +213,7 @@ def test_a_derivative_is_written_and_said_to_be_unsigned_without_a_key(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "small.webp"
-    words = ("derive", str(pictures / "b.png"), "--size", "64", "--format", "webp", "--label", "edited", "--out", str(out))
+    words = ("derive", str(pictures / "b.png"), "--size", "64", "--label", "edited", "--out", str(out))
     assert run(*words, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f"{out}: WEBP, 64 x 48, edited, unsigned; no signing key is set\n"
     assert read_claims(out.read_bytes(), "WEBP")[0].says == "edited"

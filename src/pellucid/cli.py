@@ -130,7 +130,7 @@ def derive(
     size: Annotated[int | None, typer.Option(min=16, help="Longest side in pixels; a smaller picture is not enlarged.")] = None,
     to: Annotated[
         Literal["jpeg", "png", "webp", "avif"] | None,
-        typer.Option("--format", help="The original's if not given."),
+        typer.Option("--format", help="If not given, what FILE ends in, else the original's."),
     ] = None,
     label: Annotated[
         Literal["none", "edited", "generated"], typer.Option(help="What the site says of it, beside the marks it carries.")
@@ -144,7 +144,8 @@ def derive(
     from pellucid.serve.files import read_picture
 
     settings = read_settings()
-    wanted, said = Wanted(size, FORMATS[to] if to else None), None if label == "none" else Label(label)
+    ending = out.suffix.lower().removeprefix(".").replace("jpg", "jpeg")
+    wanted, said = Wanted(size, FORMATS.get(to or ending)), None if label == "none" else Label(label)
     made = open_deriver(settings).derive(read_picture(str(path), settings.max_body_bytes), wanted, said)
     write_atomically(out, made.data)
     typer.echo(f"{out}: {made.format}, {made.width} x {made.height}, {made.says or 'no label'}, {made.credentials}")
