@@ -25,8 +25,6 @@ KINDS = ("sqlite", "postgresql")
 # A server whose data nobody needs after a crash of the machine.
 CARELESS = "-c fsync=off -c full_page_writes=off"
 DURABLE = ""
-
-
 PORTS_TRIED = 5
 NEEDED = "PELLUCID_TESTS_NEED_POSTGRESQL"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from PIL import Image
 from typer.testing import CliRunner
 
 from pellucid.analyse.claims import read_claims
@@ -217,6 +218,18 @@ def test_a_derivative_is_written_and_said_to_be_unsigned_without_a_key(
     assert run(*words, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f"{out}: WEBP, 64 x 48, edited, unsigned; no signing key is set\n"
     assert read_claims(out.read_bytes(), "WEBP")[0].says == "edited"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "made"), [("x.jpg", (), "JPEG"), ("x.webp", ("--format", "avif"), "AVIF"), ("x", (), "PNG")]
+)
+def test_a_derivative_is_of_the_format_that_is_asked_for_or_the_name_says(
+    name: str, options: tuple[str, ...], made: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / name
+    assert run("derive", str(pictures / "b.png"), "--out", str(out), *options, monkeypatch=monkeypatch) == 0
+    with Image.open(out) as image:
+        assert image.format == made
 
 
 def test_a_key_without_certificates_is_a_wrong_setting(

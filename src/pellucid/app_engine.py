@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -44,7 +45,7 @@ def open_engine(
     )
     how = AnalyserSettings(
         settings.limits, settings.max_open_pixels, settings.captions, max_batch=settings.max_batch,
-        batch_wait_ms=settings.batch_wait_ms,
+        batch_wait_ms=settings.batch_wait_ms, streams=settings.model_threads or len(os.sched_getaffinity(0)),
     )  # fmt: skip
     describer = open_describer(settings) if settings.describer_url else None
     reading = reader or open_reader(settings)

@@ -1,9 +1,13 @@
 """Which pictures calibration and thresholds stand on: as they arrive, each view by its share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from pellucid.records.dataset import Sample
+from pellucid.runtime.random_change import random_change
 from pellucid.train.held_out import arrived, view_shares
 from pellucid.train.thresholds import mixed, once, slices_of, together
 
@@ -23,6 +27,14 @@ def test_a_changed_picture_counts_in_the_slice_of_the_size_in_which_it_arrives()
     assert all(one.width == one.height <= 1024 for one in changed)
     assert set(slices_of(changed)) == {"photo/large", "photo/small"}
     assert changed == [arrived(one, "augment-1") for one in large]
+
+
+def test_the_size_is_that_of_the_part_which_is_looked_at():
+    cut = replace(sample(3, 2000), box=(0.0, 0.0, 0.3, 0.2))
+    assert cut.seen_px == (600, 300)
+    assert arrived(cut, "clean").seen_px == (600, 300)
+    assert slices_of([cut]) == ["photo/small"]
+    assert arrived(cut, "augment-1").width == random_change(Image.new("RGB", (600, 300)), f"{cut.id}/augment-1").width
 
 
 def test_views_share_what_arrives_changed():

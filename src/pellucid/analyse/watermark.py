@@ -53,7 +53,7 @@ MESSAGES: Mapping[tuple[str, str], Bits] = {
 
 def watermarks_in(image: Image.Image) -> Iterator[Evidence]:
     """A claim for each known message that an RGB picture, in its own size, carries."""
-    if image.width * image.height < MIN_PIXELS:
+    if image.width * image.height < MIN_PIXELS or min(image.size) < BLOCK_SIDE_PX:
         return
     bits = block_bits(image)
     for (source, name), message in MESSAGES.items():

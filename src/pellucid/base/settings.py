@@ -143,7 +143,7 @@ class Settings(SignInSettings, DescriberSettings):
     queue_limit: int = Field(64, ge=0, description="Pictures that may wait for a thread; more answers 503 with Retry-After.")
     analysis_timeout_s: float = Field(30.0, gt=0, description="Seconds a picture may wait and be analysed; then 503.")
     model_threads: int = Field(0, ge=0, description="Threads of the model runtime; 0 uses every core.")
-    max_batch: int = Field(8, ge=1, description="Most views the encoder takes in one pass.")
+    max_batch: int = Field(1, ge=1, description="Most views the encoder takes in one pass; on a CPU, one a core is fastest.")
     batch_wait_ms: float = Field(2.0, ge=0, description="Milliseconds the first view of a batch waits for others.")
     shutdown_grace_s: int = Field(30, ge=0, description="Seconds in which accepted pictures are still answered after SIGTERM.")
 

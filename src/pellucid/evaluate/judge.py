@@ -51,7 +51,7 @@ def judge_split(bundle: LoadedBundle, dataset: Dataset, features: FeatureFolder,
     logits, embedding = _logits(bundle, dataset, features, tier)
     names = [bundle.domains[row] for row in bundle.domain(embedding).argmax(axis=1)]
     rule = bundle.domain_set.quality
-    sizes = [size_after(tier, _size(sample)) for sample in samples]
+    sizes = [size_after(tier, sample.seen_px) for sample in samples]
     slices = tuple(f"{name}/{rule.of(*size)}" for name, size in zip(names, sizes, strict=True))
     looks = _second_looks(bundle, dataset, features, tier, logits, slices)
     answers = [
@@ -118,8 +118,3 @@ def _second_looks(
 
 def _rows(arrays: Arrays, start: int) -> Arrays:
     return {name: array[start : start + CHUNK] for name, array in arrays.items()}
-
-
-def _size(sample: Sample) -> tuple[int, int]:
-    left, top, right, bottom = sample.box or (0, 0, 1, 1)
-    return round(sample.width * (right - left)), round(sample.height * (bottom - top))

@@ -62,7 +62,7 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
         judged = _judge_all(bundle, what, features, out)
         sections["detection"] = {name: measure(part, what.detection, what.seed) for name, part in judged.items()}
         sections["controls"] = _controls(bundle, what, judged, features, out)
-    _look_at_whole_pictures(what, bundle, features, out)
+    _extract_caption_features(what, bundle, features, out)
     sections |= _further(what, bundle, folder, features, out)
     datasets = {name: read_dataset(out / "data" / name).id for name in sorted(_datasets(what))}
     sections["expectations"] = held(what.parts, sections)
@@ -76,7 +76,7 @@ def run(recipe: Path, roots: dict[str, Path], out: Path, final: bool = False) ->
     return to
 
 
-def _look_at_whole_pictures(what: EvaluationRecipe, bundle: LoadedBundle, features: FeatureFolder, out: Path) -> None:
+def _extract_caption_features(what: EvaluationRecipe, bundle: LoadedBundle, features: FeatureFolder, out: Path) -> None:
     """Features that captions, tags and retrieval read are extracted where they lack."""
     for part in what.parts.values():
         if not isinstance(part, CaptionPart | RetrievalPart):

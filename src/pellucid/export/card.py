@@ -15,12 +15,14 @@ from pellucid.records.dataset import Dataset
 WORTH_LISTING = 20
 LIMITS = """\
 - The detector can only fail to find AI; it never says that a picture is human-made. Its threshold keeps to a budget of wrong
-  accusations measured on sources it had not seen; on a kind of picture that is not in its data that budget does not hold.
+  accusations measured on pictures it had not seen, half of them of sources it had not seen and half re-saved; on a kind of
+  picture that is not in its data that budget does not hold.
 - Missing or thin in the data: DALL-E 3, Firefly, Imagen, Ideogram and video generators; night-mode, press and food photographs;
   AI partners of anime, comics, charts and screenshots. Small edits with AI inside a real picture are not looked for.
 - Several generator labels come from public galleries and are not certain.
-- Faces: most AI faces here are StyleGAN2. Wrong accusations are counted by apparent skin tone, estimated from the picture by its
-  individual typology angle, which light and make-up move; nothing is claimed of a group with fewer than 100 pictures.
+- Faces: most AI faces here are StyleGAN2, and a generator of portraits alone that it never met looks real to it. Wrong
+  accusations are counted by apparent skin tone, estimated from the picture by its individual typology angle, which light and
+  make-up move; nothing is claimed of a group with fewer than 100 pictures.
 - The captioner learned from photographs of everyday scenes in English; it names what it has seen often and can be wrong.
 - The safety model could not be tested on indecent pictures, since none are in the data: its recall is unknown.
 - Watermarks of closed systems (SynthID and others) are not read."""

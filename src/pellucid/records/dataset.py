@@ -50,6 +50,12 @@ class Sample:
     captions: tuple[str, ...] = ()
     objects: tuple[str, ...] | None = None
 
+    @property
+    def seen_px(self) -> tuple[int, int]:
+        """(width, height) of what `box` leaves."""
+        left, top, right, bottom = self.box or (0, 0, 1, 1)
+        return round(right * self.width) - round(left * self.width), round(bottom * self.height) - round(top * self.height)
+
 
 @dataclass(frozen=True)
 class Dataset:

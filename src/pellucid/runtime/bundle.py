@@ -1,7 +1,8 @@
 """A bundle with its sessions open: numpy in, numpy out. What is served and what is evaluated is this, never a checkpoint.
 
-The encoder takes every core, the small heads one thread each in ONNX Runtime: a service is parallel over pictures, and a
-second pool of threads would only fight with the first (docs/adr/0005-batching.md).
+The encoder takes every core, the small heads one thread each: a service is parallel over pictures, and a second pool of
+threads would only fight with the first (docs/adr/0005-batching.md). Heads run in ONNX Runtime; the safety model, which is no
+small one, in the encoder's back end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from pellucid.records.bundle import Bundle, read_bundle
 from pellucid.records.heads import Calibration, Domains, TagSet, TagSource, Thresholds, read_json
 from pellucid.runtime.caption import Captioner, CaptionResult
 from pellucid.runtime.reencode import RE_ENCODINGS
-from pellucid.runtime.session import BackEnd, RowByRow, Session, Tensors, open_encoder, open_session
+from pellucid.runtime.session import (
+    BackEnd,
+    RowByRow,
+    Session,
+    Tensors,
+    fastest_back_end,
+    open_encoder,
+    open_session,
+    processor_flags,
+)
 
 Floats = NDArray[np.float32]
 TagScore = tuple[str, float, TagSource]
@@ -59,10 +69,11 @@ class LoadedBundle:
         thresholds = read_json(folder / "thresholds.json", Thresholds)
         if unknown := set(thresholds.re_encodings) - RE_ENCODINGS.keys():
             raise BundleError(f"thresholds.json names re-encodings {sorted(unknown)}; known are {', '.join(RE_ENCODINGS)}")
+        chosen = back_end or fastest_back_end(processor_flags())
         return cls(
             head=head,
-            encoder=open_encoder(folder / "encoder.onnx", threads, back_end),
-            heads=_open_heads(folder, head),
+            encoder=open_encoder(folder / "encoder.onnx", threads, chosen),
+            heads=_open_heads(folder, head, chosen),
             calibration=read_json(folder / "calibration.json", Calibration),
             thresholds=thresholds,
             domain_set=read_json(folder / "domains.json", Domains),
@@ -117,7 +128,7 @@ class LoadedBundle:
         return self.heads.caption.describe(_float32(patches), _float32(embedding))
 
 
-def _open_heads(folder: Path, head: Bundle) -> Heads:
+def _open_heads(folder: Path, head: Bundle, back_end: BackEnd) -> Heads:
     def small(name: str) -> Session | None:
         return open_session(folder / name, "onnxruntime", threads=1) if name in head.files else None
 
@@ -129,7 +140,8 @@ def _open_heads(folder: Path, head: Bundle) -> Heads:
     if PIXELS in detector.inputs:
         detector = RowByRow(detector)
     caption = Captioner.open(folder) if "caption.onnx" in head.files else None
-    return Heads(detector, domain, small("tags.onnx"), small("safety.onnx"), caption)
+    safety = open_session(folder / "safety.onnx", back_end, threads=1) if "safety.onnx" in head.files else None
+    return Heads(detector, domain, small("tags.onnx"), safety, caption)
 
 
 def _only_output(session: Session, rows: Floats) -> Floats:

@@ -50,7 +50,10 @@ def view_of(image: Image.Image, view: str, spec: ViewSpec, seed: str) -> Image.I
 
 
 def size_in(view: str, size: Size, seed: str) -> Size:
-    """(width, height) in pixels of a picture of `size` on its way to `view`, before the detection view is cut; to a pixel."""
+    """(width, height) in pixels of a picture of `size` on its way to `view`, before the detection view is cut.
+
+    To a pixel for re-encodings; a random change is drawn from the size, which must be that of the picture for `augment-K`.
+    """
     for change in view.split("+"):
         if change.startswith("augment-"):
             size = (drawn_change(size, f"{seed}/{change}").side_px,) * 2

@@ -65,8 +65,8 @@ def view_shares(views: Sequence[str], changed_share: float) -> dict[str, float]:
 
 def arrived(sample: Sample, view: str) -> Sample:
     """The sample with the size that it has on its way to `view`."""
-    width, height = size_in(view, (sample.width, sample.height), sample.id)
-    return replace(sample, width=width, height=height)
+    width, height = size_in(view, sample.seen_px, sample.id)
+    return replace(sample, width=width, height=height, box=None)
 
 
 def _figures(

@@ -97,7 +97,7 @@ def verdict_thresholds(scored: Scored, calibration: Calibration, rule: Verdict) 
 
 def slices_of(samples: Sequence[Sample]) -> list[str]:
     quality = QualityRule()
-    return [f"{sample.domain or '?'}/{quality.of(sample.width, sample.height)}" for sample in samples]
+    return [f"{sample.domain or '?'}/{quality.of(*sample.seen_px)}" for sample in samples]
 
 
 def choose_threshold(
