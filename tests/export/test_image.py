@@ -100,7 +100,8 @@ def test_reads_the_shipped_recipe(name: str) -> None:
 
 def test_the_shipped_bundle_recipe_differs_from_the_embedded_one_in_its_detector_alone() -> None:
     one, other = (
-        load_recipe(Path(str(RECIPES / f"{name}.toml")), BundleRecipe).model_dump() for name in ("bundle", "bundle-resnet50")
+        load_recipe(Path(str(RECIPES / f"{name}.toml")), BundleRecipe).model_dump()
+        for name in ("bundle-detector", "bundle-resnet50")
     )
     assert {key for key in one if one[key] != other[key]} == {"name", "detector"}
 
