@@ -73,7 +73,7 @@ class LoadedBundle:
         return cls(
             head=head,
             encoder=open_encoder(folder / "encoder.onnx", threads, chosen),
-            heads=_open_heads(folder, head, chosen),
+            heads=_open_heads(folder, head, chosen, threads),
             calibration=read_json(folder / "calibration.json", Calibration),
             thresholds=thresholds,
             domain_set=read_json(folder / "domains.json", Domains),
@@ -128,7 +128,7 @@ class LoadedBundle:
         return self.heads.caption.describe(_float32(patches), _float32(embedding))
 
 
-def _open_heads(folder: Path, head: Bundle, back_end: BackEnd) -> Heads:
+def _open_heads(folder: Path, head: Bundle, back_end: BackEnd, threads: int) -> Heads:
     def small(name: str) -> Session | None:
         return open_session(folder / name, "onnxruntime", threads=1) if name in head.files else None
 
@@ -140,7 +140,9 @@ def _open_heads(folder: Path, head: Bundle, back_end: BackEnd) -> Heads:
     if PIXELS in detector.inputs:
         detector = RowByRow(detector)
     caption = Captioner.open(folder) if "caption.onnx" in head.files else None
-    safety = open_session(folder / "safety.onnx", back_end, threads=1) if "safety.onnx" in head.files else None
+    # ONNX Runtime works in the thread that asks; OpenVINO in streams of its own, of which one would be too few for many cores.
+    own = threads if back_end == "openvino" else 1
+    safety = open_session(folder / "safety.onnx", back_end, own) if "safety.onnx" in head.files else None
     return Heads(detector, domain, small("tags.onnx"), safety, caption)
 
 
