@@ -34,5 +34,6 @@ def place(tmp_path: Path) -> Path:
     folder = out / "bundles" / "tiny"
     make_tiny_bundle(folder)
     tokens = np.random.default_rng(0).integers(-127, 127, (12, 12, 768)).astype(np.int8)
-    np.savez(folder / "replay.npz", class_tokens=tokens, scale=np.full((12, 12), 0.01, np.float16), ai=np.arange(12) % 2 == 0)
+    told = {"mean": np.zeros((12, 768), np.float32), "step": np.full((12, 768), 0.01, np.float32)}
+    np.savez(folder / "replay.npz", class_tokens=tokens, **told, ai=np.arange(12) % 2 == 0)
     return out

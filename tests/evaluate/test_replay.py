@@ -25,10 +25,11 @@ def test_a_replay_set_teaches_what_it_holds_and_no_more():
 
 
 def test_int8_tokens_come_back_in_their_scale(tmp_path):
-    kept = np.full((2, 12, 768), 127, np.int8)
-    np.savez(tmp_path / "replay.npz", class_tokens=kept, scale=np.full((2, 12), 0.5, np.float16), ai=np.array([True, False]))
+    kept = {"class_tokens": np.full((2, 12, 768), 127, np.int8), "ai": np.array([True, False])}
+    told = {"mean": np.ones((12, 768), np.float32), "step": np.full((12, 768), 0.5, np.float32)}
+    np.savez(tmp_path / "replay.npz", **kept, **told)
     tokens, labels = replayed(tmp_path / "replay.npz")
-    assert tokens.max() == tokens.min() == 63.5
+    assert tokens.max() == tokens.min() == 64.5
     assert labels.tolist() == [True, False]
 
 

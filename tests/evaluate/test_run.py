@@ -164,7 +164,7 @@ def test_every_further_section_is_measured_and_held_against_what_was_expected(pl
     assert sections["failure_modes"]["anime"]["accused"]["of"] == 2
     assert sections["behaviour"]["detector_invariance_bytes"]["rate"] == 1
     assert sections["time_order"]["generators"]["code"]["recall"]["of"] == 6
-    assert sections["replay"]["replay_pictures"] == 12
+    assert sections["replay"]["replay_rows"] == 12
     results = {one["measure"]: one["result"] for one in sections["expectations"]["each"]}
     assert results == {
         "never_accused": "passed",

@@ -48,7 +48,7 @@ def evaluate_replay(
     return {
         "share_of_auc": round(few / full, 4) if few is not None and full else None,
         **{name: None if area is None else round(area, 4) for name, area in areas.items()},
-        "replay_pictures": len(labels), "train_pictures": len(known),
+        "replay_rows": len(labels), "train_pictures": len(known),
         "pictures": {"ai": int(served.labels.sum()), "real": int((~served.labels).sum())},
     }  # fmt: skip
 
@@ -57,7 +57,7 @@ def replayed(path: Path) -> tuple[Floats, Labels]:
     """Class tokens [n, 12, 768] and labels (true: AI) of a replay set. Raises `BundleError` where the bundle has none."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            tokens = arrays[TOKENS].astype(np.float32) * arrays["scale"].astype(np.float32)[..., None]
+            tokens = arrays[TOKENS].astype(np.float32) * arrays["step"] + arrays["mean"]
             return tokens, arrays["ai"].astype(bool)
     except (OSError, KeyError, ValueError) as error:
         raise BundleError(f"{path.name} of the bundle cannot be read: {error}; export it again, or leave out [replay]") from error

@@ -18,7 +18,8 @@ from pellucid.export.card import model_card
 from pellucid.export.judge import export_judge
 from pellucid.export.kept import NOTHING, keep
 from pellucid.export.recipe import BundleRecipe
-from pellucid.export.reference import reference_statistics, replay_set
+from pellucid.export.reference import reference_statistics
+from pellucid.export.replay import replay_set
 from pellucid.export.run import rooted
 from pellucid.export.safety import export_safety
 from pellucid.export.small import export_softmax

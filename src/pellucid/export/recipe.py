@@ -51,11 +51,18 @@ class VariantsRecipe(Recipe):
 
 
 class Replay(Recipe):
-    """Pictures whose class tokens travel with the bundle as int8, so that a site can retrain without the original data."""
+    """Class tokens of `view` that travel with the bundle, so that a site can retrain without the original data.
+
+    A row is the mean of at least `together` pictures of one source or generator that are alike in `layer`; a source that has
+    fewer makes one row. In the domains `anonymous` they are drawn by chance and never fewer: no picture of a person can be told
+    from them. `step` of int8 is in standard deviations of a dimension.
+    """
 
     view: str
-    pictures: int = Field(ge=0)
-    without_domains: tuple[str, ...]
+    together: int = Field(gt=0)
+    layer: int = Field(ge=0, lt=12)
+    step: float = Field(gt=0)
+    anonymous: tuple[str, ...]
 
 
 class Captions(Recipe):

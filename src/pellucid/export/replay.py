@@ -1,0 +1,64 @@
+"""What a bundle brings along to retrain from: means of a few training pictures each, so that no face can be told from them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.export.recipe import Replay
+from pellucid.records.dataset import Dataset, Sample
+from pellucid.records.features import FeatureFolder
+
+TOKENS = "class_tokens"
+HIGHEST = 127
+Arrays = dict[str, NDArray[np.generic]]
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+def replay_set(dataset: Dataset, features: FeatureFolder, replay: Replay, seed: int) -> Arrays:
+    """int8 class tokens [n, 12, 768], each the mean of `pictures` [n] of one label, group and domain.
+
+    A token is `class_tokens * step + mean`, both [12, 768]: `mean` and a share of the standard deviation of `train`. One scale a
+    dimension and not a row, since the outliers of a row would leave its small dimensions no level at all.
+    """
+    samples = dataset.only("train").samples
+    tokens = features.load(replay.view, [sample.id for sample in samples], (TOKENS,))[TOKENS]
+    mean = tokens.mean(axis=0, dtype=np.float32)
+    step = np.maximum(tokens.std(axis=0, dtype=np.float32) * replay.step, np.finfo(np.float16).tiny)
+    parts = _parts(samples, (tokens[:, replay.layer] - mean[replay.layer]) / step[replay.layer], replay, seed)
+    means = np.stack([tokens[part].mean(axis=0, dtype=np.float32) for part in parts])
+    firsts = [samples[part[0]] for part in parts]
+    return {
+        TOKENS: np.clip(np.rint((means - mean) / step), -HIGHEST, HIGHEST).astype(np.int8), "mean": mean, "step": step,
+        "pictures": np.array([len(part) for part in parts]),
+        "ai": np.array([sample.label == "ai" for sample in firsts]),
+        "group": np.array([sample.generator or sample.source for sample in firsts]),
+        "domain": np.array([sample.domain or "?" for sample in firsts]),
+    }  # fmt: skip
+
+
+def _parts(samples: tuple[Sample, ...], told: Floats, replay: Replay, seed: int) -> list[Rows]:
+    """Rows of `samples` that become one: what looks alike by `told` [n, 768], or by chance where nobody may be told apart."""
+    draw = np.random.default_rng(seed)
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for row, sample in enumerate(samples):
+        alike.setdefault((sample.label, sample.generator or sample.source, sample.domain or "?"), []).append(row)
+    parts: list[Rows] = []
+    for (_, _, domain), members in alike.items():
+        rows = np.array(members)
+        if domain not in replay.anonymous:
+            parts += _alike(rows, told, replay.together)
+        elif len(rows) >= replay.together:
+            parts += np.array_split(draw.permutation(rows), len(rows) // replay.together)
+    return parts
+
+
+def _alike(rows: Rows, told: Floats, together: int) -> list[Rows]:
+    """Halves along the direction in which they differ most, until a half would have fewer than `together`."""
+    if len(rows) < 2 * together:
+        return [rows]
+    centred = told[rows] - told[rows].mean(axis=0)
+    direction = np.linalg.svd(centred, full_matrices=False)[2][0]
+    first, second = np.array_split(rows[np.argsort(centred @ direction)], 2)
+    return _alike(first, told, together) + _alike(second, told, together)
