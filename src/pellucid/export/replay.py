@@ -41,7 +41,7 @@ def replay_set(dataset: Dataset, features: FeatureFolder, replay: Replay, seed: 
 def _parts(samples: tuple[Sample, ...], told: Floats, replay: Replay, seed: int) -> list[Rows]:
     """Rows of `samples` that become one: what looks alike by `told` [n, 768], or by chance where nobody may be told apart."""
     draw = np.random.default_rng(seed)
-    alike: dict[tuple[str, str, str], list[int]] = {}
+    alike: dict[tuple[str | None, str, str], list[int]] = {}
     for row, sample in enumerate(samples):
         alike.setdefault((sample.label, sample.generator or sample.source, sample.domain or "?"), []).append(row)
     parts: list[Rows] = []

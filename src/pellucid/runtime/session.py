@@ -5,6 +5,7 @@ All are behind one method so that a remote server can stand in their place.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Literal, Protocol
@@ -44,11 +45,15 @@ class OpenVinoSession:
         # The binding looks NumPy up once, at the first array it is given; two threads that are first at one time wait for ever.
         ov.Tensor(np.zeros(1, np.float32))
         self.inputs = tuple(port.get_any_name() for port in self._compiled.inputs)
+        # A thread keeps its request: making one waits for a stream that is in the middle of another thread's picture.
+        self._own = threading.local()
         # One output may carry several names (its own and that of the node it came from).
         self._names = [output.get_names() for output in self._compiled.outputs]
 
     def run(self, inputs: Tensors) -> Tensors:
-        results = self._compiled.create_infer_request().infer(inputs)
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        results = self._own.request.infer(inputs)
         arrays = [results[index].copy() for index in range(len(self._names))]
         return {name: array for names, array in zip(self._names, arrays, strict=True) for name in names}
 
