@@ -16,7 +16,7 @@ from pellucid.evaluate.gate_bank import regression
 from pellucid.evaluate.gate_bundle import bundle
 from pellucid.evaluate.gate_losses import losses
 from pellucid.evaluate.gate_policy import GatePolicy, PolicyFile, read_policy
-from pellucid.evaluate.gate_rules import controls, expectations, floors
+from pellucid.evaluate.gate_rules import controls, expectations, floors, parity
 from pellucid.evaluate.metrics import rate
 from pellucid.records.evaluation import Evaluation, merged
 from pellucid.records.gate import Finding, GateRecord, Parties, read_gate, write_gate
@@ -83,6 +83,14 @@ def test_what_the_evaluation_does_not_say_refuses_where_the_policy_asks_for_it(p
 def test_a_control_far_from_chance_fails(policy: PolicyFile) -> None:
     sections = {"detection": {PART: {"auc": 0.9}}, "controls": {PART: {"constant": 0.6, "metadata of the original file": 0.85}}}
     assert [rule for rule, _ in failed(list(controls(policy, sections)))] == ["control near chance", "control beaten"]
+
+
+def test_captions_may_not_lose_by_being_served() -> None:
+    shipped_policy = read_policy(shipped("policies") / "gate.toml")
+    figures = {"cider": 0.64, "cider_float": 0.66, "cider_lost": 0.02}
+    assert failed(list(parity(shipped_policy, {"caption_parity": {"flickr8k/val": figures}}))) == [("parity", "flickr8k/val")]
+    assert {one.state for one in parity(shipped_policy, {"parity": {}})} == {"not measured"}
+    assert failed(list(parity(shipped_policy, {"caption_parity": {"flickr8k/val": figures | {"cider_lost": 0.009}}}))) == []
 
 
 def test_an_expectation_that_was_not_met_fails_by_its_name(policy: PolicyFile) -> None:

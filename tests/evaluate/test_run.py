@@ -1,5 +1,6 @@
 """Evaluation from bundle to record, on pictures made by code and a bundle that knows nothing."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from pellucid.base.errors import ConfigError
 from pellucid.evaluate.run import run
 from pellucid.records.dataset import read_dataset, write_dataset
 from pellucid.records.evaluation import read_evaluation
+from tests.tiny_bundle import make_tiny_bundle
 
 RECIPE = """
 kind = "evaluation"
@@ -93,14 +95,47 @@ sources = [["made", "val"]]
 
 
 def test_features_of_whole_pictures_are_extracted_where_they_lack(place):
-    made = read_dataset(place / "data" / "made")
-    told = [replace(one, captions=("A grey square.", "A plain picture of a dog."), objects=("dog",)) for one in made.samples]
-    write_dataset(replace(made, samples=tuple(told)), place / "data" / "told")
+    told(place)
     path = place / "captions.toml"
     path.write_text(CAPTIONS)
     sections = read_evaluation(run(path, {}, place) / "evaluation.json").sections
     assert sections["captions"]["made/val"]["pictures"] == 12
     assert sections["tags"]["made/val"]["pictures"] == 12
+
+
+PARITY = """
+kind = "evaluation"
+name = "parity"
+bundle = "tiny"
+
+[caption_parity]
+dataset = "told"
+source = "made"
+split = "val"
+pictures = 5
+"""
+
+
+def told(place):
+    made = read_dataset(place / "data" / "made")
+    samples = [replace(one, captions=("A grey square.", "A plain picture of a dog."), objects=("dog",)) for one in made.samples]
+    write_dataset(replace(made, samples=tuple(samples)), place / "data" / "told")
+
+
+def test_captions_as_served_are_held_against_float32(place):
+    told(place)
+    path = place / "parity.toml"
+    path.write_text(PARITY)
+    found = read_evaluation(run(path, {}, place) / "evaluation.json").sections["caption_parity"]["made/val"]
+    assert (found["pictures"], found["encoder"], found["captioner"]) == (5, "as served", "as served")
+    assert found["cider_lost"] == found["sentences_changed"]["count"] == 0
+    reference = place / "float32" / "tiny"
+    reference.mkdir(parents=True)
+    make_tiny_bundle(place / "other", seed=5)
+    shutil.copy(place / "other" / "caption.onnx", reference / "caption.onnx")
+    found = read_evaluation(run(path, {}, place) / "evaluation.json").sections["caption_parity"]["made/val"]
+    assert found["captioner"] == "float32"
+    assert found["sentences_changed"]["count"] == 5
 
 
 ROBUSTNESS = """

@@ -47,7 +47,7 @@ def _hex(bits: NDArray[np.int_]) -> str:
 
 
 def _small(image: Image.Image) -> Image.Image:
-    """Means of whole blocks of pixels: a quarter of the time of a size that is hit exactly, and no further from the whole's hash."""
+    """Means of whole blocks: a quarter of the time of a size hit exactly, and no further from the hash of the whole."""
     block = -(-max(image.size) // PDQ_SIDE_PX)
     return image.reduce(block) if block > 1 else image
 

@@ -158,6 +158,7 @@ CHAPTERS: Mapping[str, Callable[[Section], Iterator[Block]]] = {
     "heatmap": _by_split("Heat map"),
     "prompts": _by_split("Prompts"),
     "parity": _by_split("Parity", "The served build against the same weights in float32."),
+    "caption_parity": _by_split("Parity of captions", "The served build against the same weights in float32."),
     "stability": _stability,
     "fairness": _fairness,
     "failure_modes": _failure_modes,

@@ -90,10 +90,14 @@ class Controls(Asks):
 
 
 class Parity(Asks):
-    """The served build against the same weights in float32: AUC lost, and pictures on the other side of the threshold."""
+    """The served build against the same weights in float32: AUC lost, and pictures on the other side of the threshold.
+
+    `cider_lost` by captions, where the policy asks for it.
+    """
 
     auc_lost: Share
     calls_changed: Share
+    cider_lost: Share | None = None
 
 
 class BundleLimits(Asks):

@@ -111,6 +111,12 @@ def parity(file: PolicyFile, sections: Sections) -> Iterator[Finding]:
         share = found["calls_changed"]
         words = f"{share['count']} of {share['of']} pictures on the other side of the threshold"
         yield changed.at_most(part, share["rate"], words)
+    if rule.cider_lost is not None:
+        limit = Limit("parity", rule.cider_lost, file.place("parity", "cider_lost"), rule.required)
+        if not sections.get("caption_parity"):
+            yield limit.not_measured("", "no part [caption_parity] was evaluated: captions as served against float32")
+        for part, found in sections.get("caption_parity", {}).items():
+            yield limit.at_most(part, found["cider_lost"], f"CIDEr {found['cider']} as served, {found['cider_float']} in float32")
 
 
 def expectations(file: PolicyFile, sections: Sections) -> Iterator[Finding]:

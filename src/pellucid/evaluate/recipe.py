@@ -199,6 +199,12 @@ class ParityPart(HeatmapPart):
     """So many pictures of one split, half of each label, judged by the served build and by the same weights in float32."""
 
 
+class CaptionParityPart(HeatmapPart):
+    """So many captioned pictures of one source and split, described by the served build and by the same weights in float32."""
+
+    source: str
+
+
 class EvaluationRecipe(Recipe):
     kind: Literal["evaluation"]
     name: str
@@ -209,6 +215,7 @@ class EvaluationRecipe(Recipe):
     tags: CaptionPart | None = None
     heatmap: HeatmapPart | None = None
     parity: ParityPart | None = None
+    caption_parity: CaptionParityPart | None = None
     stability: StabilityPart | None = None
     fairness: FairnessPart | None = None
     failure_modes: FailureModesPart | None = None

@@ -15,6 +15,7 @@ from typing import Any
 
 from pellucid.base.errors import ConfigError
 from pellucid.evaluate.behaviour import evaluate_behaviour
+from pellucid.evaluate.caption_parity import evaluate_caption_parity
 from pellucid.evaluate.captions import evaluate_captions
 from pellucid.evaluate.controls import controls
 from pellucid.evaluate.detection import measure
@@ -102,6 +103,7 @@ def _further(
         "behaviour": lambda part: evaluate_behaviour(bundle, part, out, seed),
         "time_order": lambda part: evaluate_time_order(bundle, part, features, out),
         "parity": lambda part: evaluate_parity(bundle, part, out, seed),
+        "caption_parity": lambda part: evaluate_caption_parity(bundle, part, out, seed),
         "replay": lambda part: evaluate_replay(bundle, folder, part, features, out, seed),
         "retrieval": lambda part: evaluate_retrieval(bundle, part, features, out, seed),
     }

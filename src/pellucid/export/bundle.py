@@ -79,7 +79,7 @@ def _export_heads(recipe: BundleRecipe, dataset: Dataset, roots: dict[str, Path]
     if recipe.tags:
         export_tags(out / "checkpoints" / recipe.tags, folder)
     if recipe.caption:
-        export_caption(out / "checkpoints" / recipe.caption, folder)
+        export_caption(out / "checkpoints" / recipe.caption, folder, reference)
     vocabulary = read_vocabulary(folder / "vocabulary.json")
     decoding = replace(vocabulary.decoding, score_floor=recipe.captions.floor)
     write_vocabulary(replace(vocabulary, decoding=decoding), folder / "vocabulary.json")

@@ -45,10 +45,16 @@ class _Step(nn.Module):
         return self.decoder.step(words, position, past, cross)
 
 
-def export_caption(checkpoint: Path, folder: Path) -> None:
-    """Write `caption.onnx` and `vocabulary.json` into `folder`. Raises `DataError` for a checkpoint of another kind."""
+def export_caption(checkpoint: Path, folder: Path, reference: Path | None = None) -> None:
+    """Write `caption.onnx` and `vocabulary.json` into `folder`. Raises `DataError` for a checkpoint of another kind.
+
+    In `reference` the same decoder is left in float32, to be compared with.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_quantised(caption_model(load_decoder(checkpoint)), folder / "caption.onnx")
+    model = caption_model(load_decoder(checkpoint))
+    if reference:
+        onnx.save(model, str(reference / "caption.onnx"))
+    write_quantised(model, folder / "caption.onnx")
     shutil.copyfile(checkpoint / "vocabulary.json", folder / "vocabulary.json")
 
 
