@@ -141,6 +141,14 @@ def test_without_a_script_a_reason_is_quoted_by_its_place_if_it_fits_the_verdict
     assert report(site, name)["ruling"]["reason"].startswith("A part was put in")
 
 
+def test_a_reason_that_needs_evidence_is_offered_where_there_is_some(site: TestClient) -> None:
+    bare, declared = upload(site)["id"], upload(site, png(seed=7), declared_ai="generated")["id"]
+    says = "The file says that an AI generator made it"
+    assert says not in page(site, f"cases/{bare}")
+    assert says in page(site, f"cases/{declared}")
+    assert "A signed record of the camera is there" not in page(site, f"cases/{declared}")
+
+
 def test_a_mistake_is_told_beside_the_field_and_nothing_typed_is_lost(site: TestClient) -> None:
     name = upload(site)["id"]
     typed = "x" * 2001

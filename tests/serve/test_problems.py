@@ -51,6 +51,15 @@ def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
     assert client.post("/healthz").headers["allow"] == "GET"
 
 
+def test_json_that_does_not_say_so_is_told_how(client: TestClient) -> None:
+    name = client.post("/v1/analyses", content=png()).json()["id"]
+    answer = client.post(f"/v1/analyses/{name}/flags", content=b'{"says": "generated"}')
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-parameter")
+    assert "send the header Content-Type: application/json" in answer.json()["detail"]
+    typed = client.post(f"/v1/analyses/{name}/flags", content=b'"generated"', headers={"Content-Type": "application/json"})
+    assert "Content-Type" not in typed.json()["detail"]
+
+
 def test_a_mistake_of_ours_tells_nothing_of_the_inside(make_app: MakeApp) -> None:
     with TestClient(make_app(Broken()), raise_server_exceptions=False) as client:
         answer = client.post("/v1/analyses", content=png())

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from pellucid.console.case import case_of, next_case
+from pellucid.console.case import Case, case_of, next_case
 from pellucid.console.office import Open
 from pellucid.console.page import Page
 from pellucid.console.pages import render
@@ -27,7 +27,7 @@ from pellucid.feedback.ruling import RuledMeanwhile, rule
 from pellucid.feedback.statements import statement_on
 from pellucid.records.label import RulingWish
 from pellucid.records.pages import Why
-from pellucid.records.reasons import Reasons
+from pellucid.records.reasons import Reason, Reasons
 from pellucid.serve.analyses import AnalysisId
 from pellucid.serve.service import Held, Service
 from pellucid.store.moderation_queue import LINES, place_of
@@ -122,10 +122,16 @@ class _Page:
             self.request, "case.html", self.moderator, status,
             **{
                 "case": found, "report": found.report, "draft": draft, "line": line, "following": following,
-                "reasons": self.reasons.reasons, "two": self.desk.recourse.rulings.two_moderators, "view": "veiled", "made": None,
-                **more,
+                "quotable": _quotable(self.reasons, found), "two": self.desk.recourse.rulings.two_moderators,
+                "view": "veiled", "made": None, **more,
             },
         )  # fmt: skip
+
+
+def _quotable(reasons: Reasons, case: Case) -> list[tuple[str, Reason]]:
+    """Place and reason of those that this case has the evidence for."""
+    places = enumerate(reasons.reasons)
+    return [(str(place), each) for place, each in places if each.needs is None or case.evidence(each.needs)]
 
 
 def _wish(draft: Draft, reasons: Reasons) -> RulingWish:

@@ -21,18 +21,23 @@ from pydantic import Field, ValidationInfo, field_validator
 from pellucid.base.settings import shipped
 from pellucid.records.label import RuledVerdict, Text
 from pellucid.records.recipe import Recipe, load_recipe
+from pellucid.records.report import EvidenceKind
 
 # Keys of the case page itself: bare picture, heat map, next, previous, open, queue, write the reason.
 TAKEN = "bhjkoqr"
 
 
 class Reason(Recipe):
-    """`reply` is what the uploader is told where he appealed; the moderator may change both."""
+    """`reply` is what the uploader is told where he appealed; the moderator may change both.
+
+    A reason that `needs` evidence of a kind is offered only where the case has it.
+    """
 
     key: Annotated[str, Field(pattern=r"^[a-z]$")]
     verdicts: Annotated[tuple[RuledVerdict, ...], Field(min_length=1)]
     text: Text
     reply: Text | None = None
+    needs: EvidenceKind | None = None
 
     @field_validator("key")
     @classmethod
