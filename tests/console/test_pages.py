@@ -142,11 +142,18 @@ def test_without_a_script_a_reason_is_quoted_by_its_place_if_it_fits_the_verdict
 
 
 def test_a_reason_that_needs_evidence_is_offered_where_there_is_some(site: TestClient) -> None:
-    bare, declared = upload(site)["id"], upload(site, png(seed=7), declared_ai="generated")["id"]
-    says = "The file says that an AI generator made it"
-    assert says not in page(site, f"cases/{bare}")
-    assert says in page(site, f"cases/{declared}")
-    assert "A signed record of the camera is there" not in page(site, f"cases/{declared}")
+    names = {"bare": upload(site)["id"], "declared": upload(site, png(seed=7), declared_ai="edited")["id"]}
+    offered = {name: page(site, f"cases/{each}") for name, each in names.items()}
+    assert [name for name, text in offered.items() if "The uploader says that AI changed" in text] == ["declared"]
+    assert not [name for name, text in offered.items() if "The file says that an AI generator" in text]
+
+
+def test_a_reason_that_was_not_offered_cannot_be_quoted_by_its_place(site: TestClient) -> None:
+    bare, declared = upload(site)["id"], upload(site, png(seed=7), declared_ai="edited")["id"]
+    place = re.search(r'value="(\d+)" data-key="\w" data-text="The uploader says', page(site, f"cases/{declared}"))
+    assert place
+    assert send(site, bare, verdict="edited", quoted=place[1]).status_code == 422
+    assert send(site, declared, verdict="edited", quoted=place[1]).status_code == 303
 
 
 def test_a_mistake_is_told_beside_the_field_and_nothing_typed_is_lost(site: TestClient) -> None:

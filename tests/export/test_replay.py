@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pellucid.base.errors import DataError
 from pellucid.export.recipe import Replay
 from pellucid.export.replay import replay_set
 from pellucid.records.dataset import Dataset, Sample
@@ -20,7 +21,7 @@ def sample(number, label, source, domain, split="train"):
 def world(tmp_path):
     """Two kinds of photograph far apart in one source, portraits of both labels, a source of two pictures, and one of `val`."""
     kinds = [("real", "camera", "photo")] * 12 + [("real", "portraits", "face")] * 7 + [("ai", "gan", "face")] * 2
-    kinds += [("ai", "tiny", "art")] * 2
+    kinds += [("ai", "tiny", "art")] * 2 + [("ai", "mill", "art")] * 5
     samples = [sample(number, *kind) for number, kind in enumerate(kinds)] + [sample(99, "ai", "gan", "art", split="val")]
     tokens = np.random.default_rng(0).normal(size=(len(samples), 12, 768)).astype(np.float16)
     tokens[:6, 5] += 8
@@ -33,28 +34,35 @@ def restored(found):
     return found["class_tokens"].astype(np.float32) * found["step"] + found["mean"]
 
 
-def test_no_face_stands_alone_and_too_few_are_left_out(world):
+def test_nothing_stands_alone_and_too_few_are_left_out(world):
     dataset, features, _ = world
     found = replay_set(dataset, features, RULE, seed=1)
+    assert set(found["group"]) == {"camera", "portraits", "mill"}
     faces = found["domain"] == "face"
     assert sorted(found["pictures"][faces]) == [3, 4]
     assert set(found["group"][faces]) == {"portraits"}
 
 
-def test_what_is_alike_is_put_together_and_a_small_source_makes_one_row(world):
+def test_what_is_alike_is_put_together(world):
     dataset, features, tokens = world
     found = replay_set(dataset, features, RULE, seed=1)
     camera = found["group"] == "camera"
     assert sorted(found["pictures"][camera]) == [3, 3, 3, 3]
     far = restored(found)[camera][:, 5].mean(axis=1)
     assert (far > 6).sum() == (far < 1).sum() == 2
-    assert found["pictures"][found["group"] == "tiny"].tolist() == [2]
-    assert np.allclose(restored(found)[found["group"] == "tiny"], tokens[-2:].mean(axis=0), atol=found["step"].max() / 2 + 1e-3)
+    assert np.allclose(restored(found)[camera].mean(axis=0), tokens[:12].mean(axis=0), atol=found["step"].max() / 2 + 1e-3)
 
 
 def test_labels_stay_with_their_rows(world):
     dataset, features, _ = world
     found = replay_set(dataset, features, RULE, seed=1)
-    assert set(found["group"][found["ai"]]) == {"tiny"}
+    assert found["group"][found["ai"]].tolist() == ["mill"]
+    assert found["pictures"][found["ai"]].tolist() == [5]
     assert found["class_tokens"].dtype == np.int8
     assert len({len(found[name]) for name in ("class_tokens", "pictures", "ai", "group", "domain")}) == 1
+
+
+def test_a_set_of_nothing_says_what_to_change(world):
+    dataset, features, _ = world
+    with pytest.raises(DataError, match=r"lower \[replay\] together"):
+        replay_set(dataset, features, RULE.model_copy(update={"together": 100}), seed=1)

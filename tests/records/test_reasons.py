@@ -8,6 +8,7 @@ import pytest
 
 from pellucid.base.errors import ConfigError
 from pellucid.records.reasons import load_reasons
+from pellucid.records.report import Evidence
 
 HEAD = 'name = "reasons"\nversion = 2\n'
 
@@ -34,3 +35,22 @@ def test_two_verdicts_may_share_a_key_and_one_may_not(tmp_path: Path) -> None:
 def test_a_key_that_is_taken_or_no_letter_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
     with pytest.raises(ConfigError, match=r"reasons\.toml:4: reasons\.0\.key"):
         load_reasons(written(tmp_path, f'key = "{key}"\nverdicts = ["generated"]\ntext = "Because."'))
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "says", "state", "offered"),
+    [
+        ("claim", "png:parameters", "generated", "unsigned", {"The file says"}),
+        ("claim", "uploader", "generated", "declared", set()),
+        ("claim", "uploader", "edited", "declared", {"The uploader says"}),
+        ("claim", "exif:Make", "captured", "unsigned", set()),
+        ("record", "c2pa", "captured", "trusted", {"A signed record"}),
+        ("record", "c2pa", "captured", "invalid", set()),
+        ("record", "c2pa", "generated", "trusted", set()),
+    ],
+)
+def test_a_reason_is_offered_by_what_the_evidence_says(kind, source, says, state, offered) -> None:
+    evidence = Evidence(kind=kind, source=source, says=says, state=state)
+    asking = [reason for reason in load_reasons().reasons if reason.needs]
+    assert {" ".join(reason.text.split()[:3]) for reason in asking if reason.needs.met_by(evidence)} == offered
+    assert len(asking) == 3

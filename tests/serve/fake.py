@@ -49,7 +49,7 @@ def report_of(picture: Picture, source: str | None = None, declared: str | None 
     label = {"generated": "generated", "edited": "edited"}.get(
         declared or "", "no_ai_found" if probability < 0.5 else "generated"
     )
-    claims = [Evidence(kind="claim", source="uploader", says=declared, state="unsigned")] if declared else []
+    claims = [Evidence(kind="claim", source="uploader", says=declared, state="declared")] if declared else []
     return Report(
         id=new_id(),
         created=datetime.now(UTC).isoformat(),

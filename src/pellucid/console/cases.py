@@ -15,7 +15,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from pellucid.console.case import Case, case_of, next_case
+from pellucid.console.case import case_of, next_case
 from pellucid.console.office import Open
 from pellucid.console.page import Page
 from pellucid.console.pages import render
@@ -28,6 +28,7 @@ from pellucid.feedback.statements import statement_on
 from pellucid.records.label import RulingWish
 from pellucid.records.pages import Why
 from pellucid.records.reasons import Reason, Reasons
+from pellucid.records.report import Report
 from pellucid.serve.analyses import AnalysisId
 from pellucid.serve.service import Held, Service
 from pellucid.store.moderation_queue import LINES, place_of
@@ -81,7 +82,8 @@ async def make_ruling(
     draft = Draft(verdict, reason, reply, decision, quoted)
     page = _Page(request, service, desk, office.reasons, moderator)
     try:
-        wish = _wish(draft, office.reasons)
+        report = await desk.ask(lambda: service.store.get(analysis_id))
+        wish = _wish(draft, _quotable(office.reasons, report))
     except ValidationError as error:
         wrong = {str(fault["loc"][0]): _complaint(str(fault["loc"][0]), fault["type"], fault["msg"]) for fault in error.errors()}
         mistaken = replace(draft, wrong=wrong)
@@ -122,22 +124,21 @@ class _Page:
             self.request, "case.html", self.moderator, status,
             **{
                 "case": found, "report": found.report, "draft": draft, "line": line, "following": following,
-                "quotable": _quotable(self.reasons, found), "two": self.desk.recourse.rulings.two_moderators,
+                "quotable": _quotable(self.reasons, found.report), "two": self.desk.recourse.rulings.two_moderators,
                 "view": "veiled", "made": None, **more,
             },
         )  # fmt: skip
 
 
-def _quotable(reasons: Reasons, case: Case) -> list[tuple[str, Reason]]:
-    """Place and reason of those that this case has the evidence for."""
-    places = enumerate(reasons.reasons)
-    return [(str(place), each) for place, each in places if each.needs is None or case.evidence(each.needs)]
+def _quotable(reasons: Reasons, report: Report) -> list[tuple[str, Reason]]:
+    """Place and reason of those that the report has the evidence for."""
+    return [(str(place), each) for place, each in enumerate(reasons.reasons) if each.fits(report)]
 
 
-def _wish(draft: Draft, reasons: Reasons) -> RulingWish:
+def _wish(draft: Draft, quotable: list[tuple[str, Reason]]) -> RulingWish:
     """Raises `ValidationError`. Without scripts a quoted reason comes by its place, and may be of another verdict."""
-    quotable = {str(place): each.text for place, each in enumerate(reasons.reasons) if draft.verdict in each.verdicts}
-    fields = {"verdict": draft.verdict, "reason": draft.reason.strip() or quotable.get(draft.quoted, "")}
+    fitting = {place: each.text for place, each in quotable if draft.verdict in each.verdicts}
+    fields = {"verdict": draft.verdict, "reason": draft.reason.strip() or fitting.get(draft.quoted, "")}
     return RulingWish.model_validate(fields | {"reply": draft.reply.strip() or None, "decision": draft.decision or None})
 
 

@@ -97,7 +97,7 @@ class Parity(Asks):
 
     auc_lost: Share
     calls_changed: Share
-    cider_lost: Share | None = None
+    cider_lost: Annotated[float, Field(ge=0)] | None = None
 
 
 class BundleLimits(Asks):

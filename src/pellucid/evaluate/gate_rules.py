@@ -116,7 +116,9 @@ def parity(file: PolicyFile, sections: Sections) -> Iterator[Finding]:
         if not sections.get("caption_parity"):
             yield limit.not_measured("", "no part [caption_parity] was evaluated: captions as served against float32")
         for part, found in sections.get("caption_parity", {}).items():
-            yield limit.at_most(part, found["cider_lost"], f"CIDEr {found['cider']} as served, {found['cider_float']} in float32")
+            exact = " and ".join(name for name in ("encoder", "captioner") if found[name] == "float32")
+            words = f"CIDEr {found['cider']} as served, {found['cider_float']} with {exact} in float32"
+            yield limit.at_most(part, found["cider_lost"], words)
 
 
 def expectations(file: PolicyFile, sections: Sections) -> Iterator[Finding]:

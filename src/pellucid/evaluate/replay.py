@@ -60,7 +60,8 @@ def replayed(path: Path) -> tuple[Floats, Labels]:
             tokens = arrays[TOKENS].astype(np.float32) * arrays["step"] + arrays["mean"]
             return tokens, arrays["ai"].astype(bool)
     except (OSError, KeyError, ValueError) as error:
-        raise BundleError(f"{path.name} of the bundle cannot be read: {error}; export it again, or leave out [replay]") from error
+        asked = "export the bundle again (before embedded-5 the form was another), or leave out [replay]"
+        raise BundleError(f"{path.name} of the bundle cannot be read: {error}; {asked}") from error
 
 
 def fitted_scores(tokens: Floats, labels: Labels, to: Floats, penalty: float) -> NDArray[np.float64]:

@@ -67,7 +67,8 @@ def _export_heads(recipe: BundleRecipe, dataset: Dataset, roots: dict[str, Path]
     data, detector = out / "data" / recipe.dataset, out / "checkpoints" / recipe.detector
     export_judge(recipe.detector, recipe.variant, out, folder / "detector.onnx")
     reference = out / "float32" / recipe.name
-    reference.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(reference, ignore_errors=True)
+    reference.mkdir(parents=True)
     export_judge(recipe.detector, "float32", out, reference / "detector.onnx")
     for name in ("calibration.json", "thresholds.json"):
         shutil.copyfile(detector / name, folder / name)

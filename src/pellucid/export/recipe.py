@@ -53,9 +53,9 @@ class VariantsRecipe(Recipe):
 class Replay(Recipe):
     """Class tokens of `view` that travel with the bundle, so that a site can retrain without the original data.
 
-    A row is the mean of at least `together` pictures of one source or generator that are alike in `layer`; a source that has
-    fewer makes one row. In the domains `anonymous` they are drawn by chance and never fewer: no picture of a person can be told
-    from them. `step` of int8 is in standard deviations of a dimension.
+    A row is the mean of at least `together` pictures of one source or generator, label and domain: those alike in `layer`, or, in
+    the domains `anonymous`, drawn by chance. Where there are fewer they are left out. `step` of int8 is in standard deviations
+    of a dimension.
     """
 
     view: str

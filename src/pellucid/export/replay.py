@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.base.errors import DataError
 from pellucid.export.recipe import Replay
 from pellucid.records.dataset import Dataset, Sample
 from pellucid.records.features import FeatureFolder
 
 TOKENS = "class_tokens"
 HIGHEST = 127
+# Of a dimension that never changes.
+SMALLEST_STEP = 1e-6
 Arrays = dict[str, NDArray[np.generic]]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
 def replay_set(dataset: Dataset, features: FeatureFolder, replay: Replay, seed: int) -> Arrays:
-    """int8 class tokens [n, 12, 768], each the mean of `pictures` [n] of one label, group and domain.
+    """int8 class tokens [n, 12, 768], each the mean of `pictures` [n] of one label, group and domain. Raises `DataError`.
 
     A token is `class_tokens * step + mean`, both [12, 768]: `mean` and a share of the standard deviation of `train`. One scale a
     dimension and not a row, since the outliers of a row would leave its small dimensions no level at all.
@@ -25,8 +28,10 @@ def replay_set(dataset: Dataset, features: FeatureFolder, replay: Replay, seed: 
     samples = dataset.only("train").samples
     tokens = features.load(replay.view, [sample.id for sample in samples], (TOKENS,))[TOKENS]
     mean = tokens.mean(axis=0, dtype=np.float32)
-    step = np.maximum(tokens.std(axis=0, dtype=np.float32) * replay.step, np.finfo(np.float16).tiny)
+    step = np.maximum(tokens.std(axis=0, dtype=np.float32) * replay.step, SMALLEST_STEP)
     parts = _parts(samples, (tokens[:, replay.layer] - mean[replay.layer]) / step[replay.layer], replay, seed)
+    if not parts:
+        raise DataError(f"no source or generator has {replay.together} training pictures of one domain; lower [replay] together")
     means = np.stack([tokens[part].mean(axis=0, dtype=np.float32) for part in parts])
     firsts = [samples[part[0]] for part in parts]
     return {
@@ -39,7 +44,10 @@ def replay_set(dataset: Dataset, features: FeatureFolder, replay: Replay, seed: 
 
 
 def _parts(samples: tuple[Sample, ...], told: Floats, replay: Replay, seed: int) -> list[Rows]:
-    """Rows of `samples` that become one: what looks alike by `told` [n, 768], or by chance where nobody may be told apart."""
+    """Rows of `samples` that become one: what looks alike by `told` [n, 768], or by chance where nobody may be told apart.
+
+    Sources with too few of a domain are left out: no picture stands alone.
+    """
     draw = np.random.default_rng(seed)
     alike: dict[tuple[str | None, str, str], list[int]] = {}
     for row, sample in enumerate(samples):
@@ -47,10 +55,12 @@ def _parts(samples: tuple[Sample, ...], told: Floats, replay: Replay, seed: int)
     parts: list[Rows] = []
     for (_, _, domain), members in alike.items():
         rows = np.array(members)
-        if domain not in replay.anonymous:
-            parts += _alike(rows, told, replay.together)
-        elif len(rows) >= replay.together:
+        if len(rows) < replay.together:
+            continue
+        if domain in replay.anonymous:
             parts += np.array_split(draw.permutation(rows), len(rows) // replay.together)
+        else:
+            parts += _alike(rows, told, replay.together)
     return parts
 
 

@@ -21,23 +21,39 @@ from pydantic import Field, ValidationInfo, field_validator
 from pellucid.base.settings import shipped
 from pellucid.records.label import RuledVerdict, Text
 from pellucid.records.recipe import Recipe, load_recipe
-from pellucid.records.report import EvidenceKind
+from pellucid.records.report import Evidence, EvidenceKind, Report
 
 # Keys of the case page itself: bare picture, heat map, next, previous, open, queue, write the reason.
 TAKEN = "bhjkoqr"
 
 
+class Needs(Recipe):
+    """Evidence: its kind, and what it may say, of which source and in which state; empty: any."""
+
+    kind: EvidenceKind
+    says: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+
+    def met_by(self, evidence: Evidence) -> bool:
+        pairs = ((self.says, evidence.says), (self.sources, evidence.source), (self.states, evidence.state))
+        return evidence.kind == self.kind and all(not allowed or found in allowed for allowed, found in pairs)
+
+
 class Reason(Recipe):
     """`reply` is what the uploader is told where he appealed; the moderator may change both.
 
-    A reason that `needs` evidence of a kind is offered only where the case has it.
+    A reason that `needs` evidence is offered only where the report has it.
     """
 
     key: Annotated[str, Field(pattern=r"^[a-z]$")]
     verdicts: Annotated[tuple[RuledVerdict, ...], Field(min_length=1)]
     text: Text
     reply: Text | None = None
-    needs: EvidenceKind | None = None
+    needs: Needs | None = None
+
+    def fits(self, report: Report) -> bool:
+        return self.needs is None or any(map(self.needs.met_by, report.evidence))
 
     @field_validator("key")
     @classmethod
