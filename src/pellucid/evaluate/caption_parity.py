@@ -36,7 +36,7 @@ def evaluate_caption_parity(bundle: LoadedBundle, part: CaptionParityPart, out: 
         raise BundleError("this bundle has no captioner; leave out [caption_parity]")
     encoder, decoder = out / "encoder" / "float32.onnx", out / "float32" / bundle.head.name / "caption.onnx"
     if not encoder.exists() and not decoder.exists():
-        raise DataError(f"there is no float32 to compare with: neither {encoder} (encoder.toml) nor {decoder} (the bundle's export)")
+        raise DataError(f"there is no float32 to compare with: neither {encoder} (encoder.toml) nor {decoder} (export)")
     builds = {
         SERVED: (bundle.encoder, served),
         FLOAT: (
