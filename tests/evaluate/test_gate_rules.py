@@ -87,7 +87,7 @@ def test_a_control_far_from_chance_fails(policy: PolicyFile) -> None:
 
 def test_captions_may_not_lose_by_being_served() -> None:
     shipped_policy = read_policy(shipped("policies") / "gate.toml")
-    figures = {"cider": 0.64, "cider_float": 0.66, "cider_lost": 0.02, "encoder": "float32", "captioner": "as served"}
+    figures = {"cider": 0.64, "cider_float": 0.66, "cider_lost": 0.03, "encoder": "float32", "captioner": "as served"}
     assert failed(list(parity(shipped_policy, {"caption_parity": {"flickr8k/val": figures}}))) == [("parity", "flickr8k/val")]
     assert {one.state for one in parity(shipped_policy, {"parity": {}})} == {"not measured"}
     assert failed(list(parity(shipped_policy, {"caption_parity": {"flickr8k/val": figures | {"cider_lost": 0.009}}}))) == []
