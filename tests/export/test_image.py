@@ -103,7 +103,7 @@ def test_the_shipped_bundle_recipe_differs_from_the_embedded_one_in_its_detector
         load_recipe(Path(str(RECIPES / f"{name}.toml")), BundleRecipe).model_dump()
         for name in ("bundle-detector", "bundle-resnet50")
     )
-    assert {key for key in one if one[key] != other[key]} == {"name", "detector"}
+    assert {key for key in one if one[key] != other[key]} == {"name", "detector", "variant"}
 
 
 @pytest.mark.parametrize("change", [{"domain": None}, {"dream": "any"}])

@@ -175,7 +175,7 @@ def test_pairs_are_held_out_together(out: Path) -> None:
 def test_an_ensemble_votes_in_calibrated_units(out: Path, trained: dict[str, Path], short: ImageRecipe) -> None:
     second = run_image_detector(short.model_copy(update={"name": "second", "seed": 5}), {}, out)
     (out / "ensemble.toml").write_text(
-        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50"]', '["resnet50-smoke", "second"]')
+        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50-second"]', '["resnet50-smoke", "second"]')
         .replace('dataset = "detection-data"', 'dataset = "detection-data-smoke"')
     )  # fmt: skip
     found = read_checkpoint(run(out / "ensemble.toml", {}, out), "ensemble")
@@ -190,7 +190,7 @@ def test_an_ensemble_votes_in_calibrated_units(out: Path, trained: dict[str, Pat
 def test_an_ensemble_of_detectors_that_share_no_pictures_is_refused(out: Path, trained: dict[str, Path]) -> None:
     path = out / "apart.toml"
     path.write_text(
-        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50"]', '["resnet50-smoke", "vit-smoke"]')
+        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50-second"]', '["resnet50-smoke", "vit-smoke"]')
         .replace('dataset = "detection-data"', 'dataset = "detection-data-smoke"')
     )  # fmt: skip
     with pytest.raises(DataError, match="share no held-out pictures"):

@@ -28,16 +28,16 @@ TAKEN = "bhjkoqr"
 
 
 class Needs(Recipe):
-    """Evidence: its kind, and what it may say, of which source and in which state; empty: any."""
+    """`evidence` of a kind, and what it may say, by which source and in which state; empty: any."""
 
-    kind: EvidenceKind
+    evidence: EvidenceKind
     says: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
 
-    def met_by(self, evidence: Evidence) -> bool:
-        pairs = ((self.says, evidence.says), (self.sources, evidence.source), (self.states, evidence.state))
-        return evidence.kind == self.kind and all(not allowed or found in allowed for allowed, found in pairs)
+    def met_by(self, found: Evidence) -> bool:
+        pairs = ((self.says, found.says), (self.sources, found.source), (self.states, found.state))
+        return found.kind == self.evidence and all(not allowed or value in allowed for allowed, value in pairs)
 
 
 class Reason(Recipe):
