@@ -14,10 +14,12 @@ from pellucid.base.files import sha256_of
 from pellucid.base.settings import shipped
 from pellucid.evaluate.gate_bank import regression
 from pellucid.evaluate.gate_bundle import bundle
+from pellucid.evaluate.gate_leak import trained_on
 from pellucid.evaluate.gate_losses import losses
 from pellucid.evaluate.gate_policy import GatePolicy, PolicyFile, read_policy
 from pellucid.evaluate.gate_rules import controls, expectations, floors, parity
 from pellucid.evaluate.metrics import rate
+from pellucid.records.dataset import Dataset, Sample, read_dataset, write_dataset
 from pellucid.records.evaluation import Evaluation, merged
 from pellucid.records.gate import Finding, GateRecord, Parties, read_gate, write_gate
 from pellucid.records.heads import SliceThreshold, Thresholds
@@ -106,6 +108,19 @@ def test_an_expectation_that_was_not_met_fails_by_its_name(policy: PolicyFile) -
 def test_expectations_of_all_records_count() -> None:
     parts = [record().model_copy(update={"sections": {"expectations": {"each": [{"result": name}]}}}) for name in ("a", "b")]
     assert [one["result"] for one in merged(parts[0], [parts[1]]).sections["expectations"]["each"]] == ["b", "a"]
+
+
+def test_of_a_part_that_was_kept_the_data_are_known_by_their_id(tmp_path: Path) -> None:
+    told = [
+        Sample(id=name, root="made", path=name, sha256=name, split=split, source="told", licence="CC0", captions=("A dog.",))
+        for name, split in (("a", "train"), ("b", "test"))
+    ]
+    write_dataset(Dataset(tuple(told), {"made": str(tmp_path)}), tmp_path / "data" / "told")
+    data = read_dataset(tmp_path / "data" / "told")
+    kept = make_tiny_bundle(tmp_path / "bundle").model_copy(update={"recipe": {"caption": ""}, "data": {"caption": data.id}})
+    assert trained_on(kept, "caption", tmp_path) == {"a"}
+    with pytest.raises(DataError, match="kept from another bundle, and its data 0123 are not under"):
+        trained_on(kept.model_copy(update={"data": {"caption": "0123"}}), "caption", tmp_path)
 
 
 def test_parts_measured_apart_come_together_only_for_one_bundle_and_one_state_of_the_data() -> None:

@@ -6,7 +6,7 @@ and the dataset of the evaluation. Where one of these is not there, the rule is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pellucid.base.errors import DataError
 from pellucid.evaluate.gate_policy import Limit, PolicyFile
 from pellucid.records.bundle import Bundle
 from pellucid.records.checkpoint import Kind, read_checkpoint
-from pellucid.records.dataset import Sample, read_dataset
+from pellucid.records.dataset import Dataset, Sample, read_dataset
 from pellucid.records.evaluation import Evaluation
 from pellucid.records.gate import Finding
 
@@ -45,6 +45,8 @@ def leaks(file: PolicyFile, bundle: Bundle, evaluation: Evaluation, out: Path) -
 def trained_on(bundle: Bundle, part: Kind, out: Path) -> set[str]:
     """Ids and content hashes of the pictures from which a part of the bundle learned. Raises `DataError`."""
     name = bundle.recipe.get(part)
+    if name == "":
+        return _known(_of_id(bundle.data.get(part), out).only("train").samples)
     if not isinstance(name, str):
         raise DataError(f"bundle.json does not name the {part} checkpoint")
     origin = read_checkpoint(out / "checkpoints" / name, part).origin
@@ -53,7 +55,19 @@ def trained_on(bundle: Bundle, part: Kind, out: Path) -> set[str]:
     data = read_dataset(out / "data" / str(origin.recipe["dataset"]))
     if data.id != origin.dataset:
         raise DataError(f"{origin.recipe['dataset']} is now {data.id}; checkpoint {name} was trained on {origin.dataset}")
-    samples = data.only(*_splits(origin.recipe)).samples
+    return _known(data.only(*_splits(origin.recipe)).samples)
+
+
+def _of_id(wanted: str | None, out: Path) -> Dataset:
+    """What a part that was kept from another bundle learned from: its checkpoint is not there, the id of its data is known."""
+    for head in sorted((out / "data").glob("*/dataset.json")):
+        data = read_dataset(head.parent)
+        if data.id == wanted:
+            return data
+    raise DataError(f"it was kept from another bundle, and its data {wanted} are not under {out / 'data'}")
+
+
+def _known(samples: Iterable[Sample]) -> set[str]:
     return {sample.id for sample in samples} | {sample.sha256 for sample in samples if sample.sha256}
 
 
