@@ -19,7 +19,7 @@ def sample(number, label, source, domain, split="train"):
 
 @pytest.fixture
 def world(tmp_path):
-    """Two kinds of photograph far apart in one source, portraits of both labels, a source of two pictures, and one of `val`."""
+    """Two kinds of photograph far apart in one source, portraits of both labels, generators of two and of five, one of `val`."""
     kinds = [("real", "camera", "photo")] * 12 + [("real", "portraits", "face")] * 7 + [("ai", "gan", "face")] * 2
     kinds += [("ai", "tiny", "art")] * 2 + [("ai", "mill", "art")] * 5
     samples = [sample(number, *kind) for number, kind in enumerate(kinds)] + [sample(99, "ai", "gan", "art", split="val")]
