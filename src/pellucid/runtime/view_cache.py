@@ -48,7 +48,12 @@ class Views:
 
     def take(self, rows: NDArray[np.int64]) -> Bytes:
         """[b, side, side, 3] of the pictures in `rows` [b]."""
-        return np.stack([self.shards[shard][row] for shard, row in self.places[rows]])
+        return np.stack([self.picture(row) for row in rows])
+
+    def picture(self, row: int) -> Bytes:
+        """[side, side, 3], not copied: it is read from the file where its bytes are used."""
+        shard, place = self.places[row]
+        return self.shards[shard][place]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from pellucid.records.dataset import Dataset, read_dataset
 from pellucid.records.features import FeatureFolder, open_features
 from pellucid.runtime.features import DETECTION_PARTS
 from pellucid.train.extraction import extract_lacking
-from pellucid.train.image_data import Pictures, answers, load_pictures
+from pellucid.train.image_data import Pictures, answers, load_pictures, sent
 from pellucid.train.image_recipe import DistilRecipe, Targets
 from pellucid.train.image_start import take_start
 from pellucid.train.loop import fit
@@ -138,19 +138,19 @@ def _student(recipe: DistilRecipe, roots: dict[str, Path], out: Path) -> Student
 def _train(
     student: Student, lessons: Sequence[Lessons], scale: Scale, recipe: DistilRecipe, states: States, workers: Workers
 ) -> nn.Module:
+    device = workers.device
     places = torch.tensor([(part, row) for part, of in enumerate(lessons) for row in range(len(of.pictures))])
 
     def batch(part: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         views = torch.randint(0, len(recipe.views), (len(rows),))
-        pixels = lessons[part].pictures.changed(rows, views, recipe.augmentation, recipe.network.input_px)
-        return pixels, scale.of(lessons[part].targets[views, rows])
+        pixels = lessons[part].pictures.changed(rows, views, recipe.augmentation, recipe.network.input_px, device)
+        return pixels, sent(scale.of(lessons[part].targets[views, rows]), device)
 
     def loss(model: nn.Module, chosen: Tensor) -> Tensor:
         parts, rows = places[chosen].unbind(dim=1)
         batches = [batch(int(part), rows[parts == part]) for part in parts.unique()]
         pixels, wanted = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
-        said = model(pixels.to(next(student.parameters()).device)).float()
-        return distance(said, wanted.to(said.device), recipe.targets)
+        return distance(model(pixels).float(), wanted, recipe.targets)
 
     return fit(
         student, loss, len(places), recipe.optimiser, recipe.seed, recipe.name, states=states, workers=workers

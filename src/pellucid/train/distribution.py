@@ -37,7 +37,7 @@ class Distribution(Recipe):
     """`strategy` is `plain` (one process), `ddp` (each worker holds the model) or `fsdp2` (each holds a share of it).
 
     `gpu` gives each worker a GPU of its own. A run that lost a worker starts again at most `retries` times. States are kept
-    every `state_steps` steps, 0: at the end of epochs only.
+    every `state_steps` steps and at the end, 0: after every epoch.
     """
 
     strategy: Literal["plain", "ddp", "fsdp2"] = "plain"

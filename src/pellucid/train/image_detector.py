@@ -16,7 +16,7 @@ from pellucid.records.checkpoint import Origin
 from pellucid.records.dataset import Sample
 from pellucid.train.balance import group_folds, picture_folds, sample_weights
 from pellucid.train.detector import group_of
-from pellucid.train.image_data import Pictures, answers
+from pellucid.train.image_data import Pictures, answers, sent
 from pellucid.train.image_recipe import HeldOut, ImageRecipe
 from pellucid.train.image_start import take_start
 from pellucid.train.loop import AfterEpoch, fit
@@ -72,10 +72,10 @@ def train_network(
 
     def loss(model: nn.Module, chosen: Tensor) -> Tensor:
         views = torch.randint(0, len(data.pictures.views), (len(chosen),))
-        pixels = data.pictures.changed(numbers[chosen], views, recipe.augmentation, recipe.network.input_px)
-        logits = model(pixels.to(device))
-        of_each = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets[chosen].to(device), reduction="none")
-        return (of_each * counts[chosen].to(device)).mean()
+        pixels = data.pictures.changed(numbers[chosen], views, recipe.augmentation, recipe.network.input_px, device)
+        wanted, weights = sent(targets[chosen], device), sent(counts[chosen], device)
+        of_each = nn.functional.binary_cross_entropy_with_logits(model(pixels).float(), wanted, reduction="none")
+        return (of_each * weights).mean()
 
     states = States(place.states, place.origin, recipe.distribution.state_steps)
     trained = fit(

@@ -116,14 +116,17 @@ def _check_labels(data: Labelled, rows: Rows) -> None:
 def _watch(data: Labelled, recipe: ImageRecipe, held_out: Rows, folder: Path, workers: Workers) -> AfterEpoch:
     """After every epoch, the AUC on about `WATCHED` of the pictures held out, as a line in `curve.jsonl`."""
     some = held_out[:: max(1, len(held_out) // WATCHED)]
+    curve = folder / "curve.jsonl"
 
     def after_epoch(epoch: int, model: nn.Module, loss: float) -> None:
         found = auc(data.labels[some], logits_of(model, data, some.tolist(), recipe))
         if workers.rank:
             return
         tqdm.write(f"epoch {epoch}: loss {loss:.4f}, AUC on {len(some)} held-out pictures {found}")
-        with (folder / "curve.jsonl").open("a") as file:
-            file.write(json.dumps({"epoch": epoch, "loss": round(loss, 5), "auc": found}) + "\n")
+        # An epoch may come again, where a run goes on from a state before its end.
+        earlier = curve.read_text().splitlines()[:epoch] if curve.exists() else []
+        line = json.dumps({"epoch": epoch, "loss": round(loss, 5), "auc": found})
+        write_atomically(curve, "".join(f"{one}\n" for one in (*earlier, line)).encode())
 
     return after_epoch
 

@@ -23,6 +23,7 @@ from pellucid.train.workers import ALONE, Workers
 Loss = Callable[[nn.Module, Tensor], Tensor]
 AfterEpoch = Callable[[int, nn.Module, float], None]
 STEPS_PER_SEED = 1_000_003
+SHOWN_EVERY = 10
 
 
 class Optimiser(BaseModel):
@@ -80,7 +81,7 @@ def fit(
     steps = optimiser.epochs * per_epoch
     with tqdm(total=steps, initial=done, unit="step", desc=show, disable=not show or workers.rank > 0, leave=False) as bar:
         for epoch in range(done // per_epoch, optimiser.epochs):
-            total, seen = 0.0, 0
+            total, seen = torch.zeros(()), 0
             for step, batch in enumerate(_batches(rows, optimiser.batch, seed, epoch), start=epoch * per_epoch):
                 if step < done:
                     continue
@@ -93,16 +94,18 @@ def fit(
                 adam.step()
                 adam.zero_grad()
                 mean.update(model, min(optimiser.average, (2 + step) / (11 + step)))
-                total, seen = total + value * len(batch), seen + len(batch)
+                total, seen = total.to(value.device) + value * len(batch), seen + len(batch)
                 bar.update()
-                bar.set_postfix(loss=f"{value:.4f}")
+                if step % SHOWN_EVERY == 0:  # asking for it waits for the GPU
+                    bar.set_postfix(loss=f"{value.item():.4f}")
                 if states and states.is_due(step + 1) and step + 1 < (epoch + 1) * per_epoch:
                     states.keep(step + 1, model, mean, adam, workers)
             if after_epoch:
                 with mean.inside(model):
-                    after_epoch(epoch, model.eval(), workers.mean(total / seen))
-            if states:
-                states.keep((epoch + 1) * per_epoch, model, mean, adam, workers)
+                    after_epoch(epoch, model.eval(), workers.mean(total.item() / seen))
+            ended = (epoch + 1) * per_epoch
+            if states and (not states.every or states.is_due(ended) or ended == steps):
+                states.keep(ended, model, mean, adam, workers)
     mean.move_into(model)
     return model.eval()
 
@@ -112,16 +115,16 @@ def _batches(rows: int, size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     yield from torch.randperm(rows, generator=generator).split(size)
 
 
-def _backward(model: nn.Module, loss: Loss, batch: Tensor, optimiser: Optimiser, workers: Workers) -> float:
+def _backward(model: nn.Module, loss: Loss, batch: Tensor, optimiser: Optimiser, workers: Workers) -> Tensor:
     """Gradients of the batch's mean loss; that loss, as far as this worker's share goes."""
-    total = 0.0
-    device = next(model.parameters()).device.type
+    device = next(model.parameters()).device
+    total = torch.zeros((), device=device)
     for part in batch.chunk(optimiser.accumulate):
         mine = part[workers.rank :: workers.count]
         # Workers' gradients are averaged, so each counts for its share; one without a row still takes part, with weight 0.
         weight = len(mine) * workers.count / len(batch)
-        with torch.autocast(device, torch.bfloat16, enabled=optimiser.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=optimiser.precision == "bf16"):
             value = loss(model, mine if len(mine) else part[:1]) * weight
         value.backward()
-        total += value.item()
+        total += value.detach()
     return total

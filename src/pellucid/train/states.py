@@ -36,7 +36,7 @@ def is_finished(folder: Path, origin: Origin) -> bool:
 
 @dataclass(frozen=True)
 class States:
-    """States of the run that `origin` describes, under `folder`; every `every` steps, 0: at the end of epochs only."""
+    """States of the run that `origin` describes, under `folder`; every `every` steps and at the end, 0: after every epoch."""
 
     folder: Path
     origin: Origin
