@@ -3,8 +3,8 @@
     python benchmarks/qwen2vl.py             the 7B shape in bf16; needs a GPU of 40 GB
     python benchmarks/qwen2vl.py --layers 2  only so many of its 28 layers
 
-Shape and trained matrices are those of Qwen2-VL-7B-Instruct; neither weights nor pictures are, since time and memory do not depend
-on them. A turn is a picture of COCO's usual 640 x 480, scaled to 504 x 364, thirty tokens of question and fifteen of answer.
+Shape and trained matrices are those of Qwen2-VL-7B-Instruct; neither weights nor pictures are, since time and memory do not
+depend on them. A turn is a picture of COCO's usual 640 x 480, scaled to 504 x 364, thirty tokens of question, fifteen of answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -54,24 +55,31 @@ def main() -> None:
     def loss(model: nn.Module, rows: Tensor) -> Tensor:
         return answer_loss(model, *batch(base, [drawn() for _ in rows]))
 
-    def after_epoch(epoch: int, model: nn.Module, mean: float) -> None:
+    def after_epoch(epoch: int, _: nn.Module, mean: float) -> None:
         times.append(time.perf_counter())
         tqdm.write(f"step {epoch}: {times[-1] - times[-2]:.2f} s, loss {mean:.3f}")
 
     fit(model, loss, plan.batch, plan, recipe.seed, "qwen2vl", after_epoch=after_epoch)
     weights = sum(parameter.numel() for parameter in model.parameters())
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    seconds = min(after - before for before, after in zip(times[1:], times[2:], strict=False))
-    peak = f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "-"
-    print("| weights | trained | s a step | answers a step | answers/s | peak memory |\n|---|---|---|---|---|---|")
-    print(f"| {weights / 1e9:.2f} G | {trained / 1e6:.1f} M | {seconds:.2f} | {plan.batch} | {plan.batch / seconds:.1f} | {peak} |")
+    seconds = min(after - before for before, after in pairwise(times[1:]))
+    cells = (f"{weights / 1e9:.2f} G", f"{trained / 1e6:.1f} M", f"{seconds:.2f}", f"{plan.batch / seconds:.1f}", memory())
+    print("| weights | trained | s a step | answers/s | peak memory |\n|---|---|---|---|---|")
+    print(f"| {' | '.join(cells)} |")
+
+
+def memory() -> str:
+    if not torch.cuda.is_available():
+        return "-"
+    return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of {torch.cuda.get_device_name()}"
 
 
 def made(layers: int, precision: torch.dtype, device: torch.device) -> Base:
     """Random weights of the 7B shape (the published config.json), drawn where they are used."""
     text = {
         "vocab_size": 152_064, "hidden_size": 3584, "intermediate_size": 18_944, "num_hidden_layers": layers,
-        "num_attention_heads": 28, "num_key_value_heads": 4, "bos_token_id": WORDS, "eos_token_id": WORDS + 2, "pad_token_id": WORDS,
+        "num_attention_heads": 28, "num_key_value_heads": 4,
+        "bos_token_id": WORDS, "eos_token_id": WORDS + 2, "pad_token_id": WORDS,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
     }  # fmt: skip
     vision = {"depth": 32, "embed_dim": 1280, "hidden_size": 3584, "num_heads": 16, "mlp_ratio": 4, "patch_size": 14}

@@ -246,5 +246,6 @@ def _print_lines(found: Iterator[Answer]) -> int:
 
 def _print_table(found: Iterator[Answer]) -> int:
     answers = list(found)
-    show(table(None, ("picture", "verdict", "P(AI)", "caption", "tags", "decision"), [answer.row() for answer in answers]))
+    columns = ("picture", "verdict", "P(AI)", "caption or problem", "tags", "decision")
+    show(table(None, columns, [answer.row() for answer in answers]))
     return sum(answer.problem is not None for answer in answers)

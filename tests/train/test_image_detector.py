@@ -17,11 +17,16 @@ from torch import nn
 
 from pellucid.base.errors import ConfigError, DataError
 from pellucid.nets.image import Backbone, ImageDetector, Network, resized
+from pellucid.records.bundle import ViewSpec
 from pellucid.records.checkpoint import read_checkpoint
+from pellucid.records.dataset import read_dataset
 from pellucid.records.heads import Calibration, Thresholds, read_json
 from pellucid.records.recipe import load_recipe
+from pellucid.runtime.features import open_sample, view_of
+from pellucid.runtime.views import to_tensor
 from pellucid.train import image_detector
 from pellucid.train.distribution import Distribution
+from pellucid.train.image_data import load_pictures
 from pellucid.train.image_recipe import DistilRecipe, EnsembleRecipe, ImageRecipe
 from pellucid.train.image_run import run_image_detector
 from pellucid.train.image_start import take_start
@@ -33,9 +38,9 @@ from tests.toy import toy_dataset
 
 RECIPES = files("pellucid.defaults") / "recipes"
 KINDS = {
-    "resnet50": ImageRecipe, "resnet50-hub": ImageRecipe, "vit": ImageRecipe, "ai-vs-human": ImageRecipe,
-    "resnet50-smoke": ImageRecipe, "vit-smoke": ImageRecipe, "resnet50-distil": DistilRecipe,
-    "resnet50-distil-smoke": DistilRecipe, "ensemble": EnsembleRecipe,
+    "resnet50": ImageRecipe, "resnet50-gpu": ImageRecipe, "resnet50-hub": ImageRecipe, "vit": ImageRecipe,
+    "ai-vs-human": ImageRecipe, "resnet50-smoke": ImageRecipe, "vit-smoke": ImageRecipe, "resnet50-distil": DistilRecipe,
+    "resnet50-distil-gpu": DistilRecipe, "resnet50-distil-smoke": DistilRecipe, "ensemble": EnsembleRecipe,
 }  # fmt: skip
 PICTURES = 96
 SMOKE = ("resnet50-distil-smoke", "resnet50-smoke", "vit-smoke")
@@ -145,6 +150,16 @@ def test_a_run_that_was_cut_ends_with_the_same_weights(out: Path, short: ImageRe
     again = read_checkpoint(run_image_detector(short, {}, out)).weights
     assert whole.keys() == again.keys()
     assert all(np.array_equal(whole[name], again[name]) for name in whole)
+    curve = (out / "checkpoints" / "short" / "curve.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in curve] == list(range(short.optimiser.epochs))
+
+
+def test_training_sees_pictures_as_they_are_served(out: Path) -> None:
+    dataset = read_dataset(out / "data" / "detection-data-smoke")
+    pictures = load_pictures(dataset, ("clean",), out)
+    spec, first = ViewSpec(), dataset.samples[:3]
+    served = [to_tensor(view_of(open_sample(dataset, one), "clean", spec, one.id), spec) for one in first]
+    assert np.allclose(pictures.whole(range(3), spec.encoder_px).numpy(), np.stack(served), atol=1e-6)
 
 
 def test_every_part_is_scored_by_a_network_that_has_not_seen_it(out: Path, short: ImageRecipe) -> None:
@@ -175,7 +190,7 @@ def test_pairs_are_held_out_together(out: Path) -> None:
 def test_an_ensemble_votes_in_calibrated_units(out: Path, trained: dict[str, Path], short: ImageRecipe) -> None:
     second = run_image_detector(short.model_copy(update={"name": "second", "seed": 5}), {}, out)
     (out / "ensemble.toml").write_text(
-        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50-second"]', '["resnet50-smoke", "second"]')
+        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50-gpu"]', '["resnet50-smoke", "second"]')
         .replace('dataset = "detection-data"', 'dataset = "detection-data-smoke"')
     )  # fmt: skip
     found = read_checkpoint(run(out / "ensemble.toml", {}, out), "ensemble")
@@ -190,7 +205,7 @@ def test_an_ensemble_votes_in_calibrated_units(out: Path, trained: dict[str, Pat
 def test_an_ensemble_of_detectors_that_share_no_pictures_is_refused(out: Path, trained: dict[str, Path]) -> None:
     path = out / "apart.toml"
     path.write_text(
-        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50-second"]', '["resnet50-smoke", "vit-smoke"]')
+        (RECIPES / "ensemble.toml").read_text().replace('["detector", "resnet50-gpu"]', '["resnet50-smoke", "vit-smoke"]')
         .replace('dataset = "detection-data"', 'dataset = "detection-data-smoke"')
     )  # fmt: skip
     with pytest.raises(DataError, match="share no held-out pictures"):

@@ -48,6 +48,12 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, batch_norm: bo
     assert [folder.name for folder in (resumed / "states").iterdir()] == [f"state-{STEPS:08d}"]
 
 
+def test_the_end_of_an_epoch_keeps_no_state_before_one_is_due(tmp_path: Path) -> None:
+    with pytest.raises(CutOff):
+        train_toy(tmp_path / "cut", 0.3, 4, 15)
+    assert [folder.name for folder in (tmp_path / "cut" / "states").iterdir()] == ["state-00000004"]
+
+
 def test_a_half_written_state_is_passed_over(tmp_path: Path) -> None:
     quiet = train_toy(tmp_path / "quiet", 0.3, 5, 0)
     states = cut_off(tmp_path / "cut", False) / "states"
