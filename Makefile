@@ -110,13 +110,13 @@ bundle: RUN_EVALUATE := evaluation-smoke
 else ifeq ($(SIZE),detector)
 bundle: override ROOTS += --root served=src/pellucid/defaults/bundle
 bundle: SERVED := src/pellucid/defaults/bundle
-bundle: BUNDLE := embedded-5
+bundle: BUNDLE := embedded-6
 bundle: RUN_INGEST := detection-data
 bundle: RUN_TRAIN := detector
 bundle: RUN_EXPORT := bundle-detector
 bundle: RUN_EVALUATE := evaluation-detector
 else
-bundle: BUNDLE := embedded-5
+bundle: BUNDLE := embedded-6
 bundle: RUN_ENCODER := encoder
 bundle: RUN_INGEST := detection-data caption-data
 bundle: RUN_TRAIN := detector captioner tags
@@ -134,9 +134,9 @@ bundle: $(VENV)/dev.stamp ## the whole pipeline, from pictures to OUT/bundles (n
 	$(BIN)/pellucid bundle verify $(OUT)/bundles/$(BUNDLE)
 	$(BIN)/pellucid evaluate $(RECIPES)/$(RUN_EVALUATE).toml $(ROOTS) --out $(OUT)
 
-ship: ## put OUT/bundles/embedded-5 into the package
+ship: ## put OUT/bundles/embedded-6 into the package
 	rm -rf src/pellucid/defaults/bundle
-	cp -R $(OUT)/bundles/embedded-5 src/pellucid/defaults/bundle
+	cp -R $(OUT)/bundles/embedded-6 src/pellucid/defaults/bundle
 
 wheel: $(VENV)/plain.stamp ## build dist/pellucid-*.whl, the default bundle inside
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -246,6 +246,5 @@ def _print_lines(found: Iterator[Answer]) -> int:
 
 def _print_table(found: Iterator[Answer]) -> int:
     answers = list(found)
-    columns = ("picture", "verdict", "P(AI)", "caption or problem", "tags", "decision")
-    show(table(None, columns, [answer.row() for answer in answers]))
+    show(table(None, ("picture", "verdict", "P(AI)", "caption or problem", "tags", "decision"), [one.row() for one in answers]))
     return sum(answer.problem is not None for answer in answers)

@@ -35,7 +35,7 @@ class Answer:
         return json.dumps({"source": self.source, "problem": problem}, ensure_ascii=False)
 
     def row(self) -> tuple[str, ...]:
-        """For people: file, verdict, P(AI), caption or problem, tags, decision."""
+        """For people: picture, verdict, P(AI), caption or problem, tags, decision."""
         if self.report is None:
             assert self.problem is not None
             return (self.source, "not answered", "", f"{self.problem.code}: {self.problem.detail}", "", "")
