@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from pellucid.base.errors import DataError, TrainingFailed
+from pellucid.base.errors import ConfigError, DataError, TrainingFailed
 from pellucid.train.distribution import Distribution, launch_here
 from pellucid.train.workers import ALONE, Workers
 from tests.train.toy import train_toy
@@ -71,6 +71,12 @@ def test_two_workers_end_with_the_weights_of_one_process(tmp_path: Path) -> None
 def test_what_ends_the_workers_is_said(task: object, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         launch_here(task, PAIR.model_copy(update={"retries": 0}))  # type: ignore[arg-type]
+
+
+def test_gpus_that_are_not_here_are_named_before_anything_starts() -> None:
+    lacking = torch.cuda.device_count() + 1
+    with pytest.raises(ConfigError, match=rf"asks for {lacking} GPU\(s\) and this machine has {lacking - 1}"):
+        launch_here(partial(train_toy, Path("nowhere"), 0.0, 0, 0), Distribution(strategy="ddp", workers=lacking, gpu=True))
 
 
 def test_plain_is_one_process() -> None:

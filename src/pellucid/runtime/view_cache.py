@@ -53,7 +53,8 @@ class Views:
     def picture(self, row: int) -> Bytes:
         """[side, side, 3], not copied: it is read from the file where its bytes are used."""
         shard, place = self.places[row]
-        return self.shards[shard][place]
+        pixels: Bytes = self.shards[shard][place]
+        return pixels
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from pydantic import Field, model_validator
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
-from pellucid.base.errors import PellucidError, TrainingFailed
+from pellucid.base.errors import ConfigError, PellucidError, TrainingFailed
 from pellucid.base.logs import configure_logs
 from pellucid.base.settings import read_settings
 from pellucid.records.recipe import Recipe
@@ -64,8 +64,13 @@ Launch = Callable[[Task, Distribution], Path]
 def launch_here(task: Task, distribution: Distribution) -> Path:
     """Run `task` in this process, or in as many as `distribution` says on this machine. Raises what the task raised.
 
-    Raises `TrainingFailed` where workers died more often than `retries` allows.
+    Raises `TrainingFailed` where workers died more often than `retries` allows, `ConfigError` where GPUs lack.
     """
+    if distribution.gpu and (here := torch.cuda.device_count()) < distribution.workers:
+        raise ConfigError(
+            f"the recipe asks for {distribution.workers} GPU(s) and this machine has {here}; "
+            "set gpu = false in [distribution], or train on a cluster that has them (--on ray)"
+        )
     if distribution.strategy == "plain":
         return task(Alone("cuda" if distribution.gpu else "cpu"))
     for tries_left in reversed(range(distribution.retries + 1)):
