@@ -1,6 +1,6 @@
 """One step of Qwen2-VL-7B's LoRA training as qwen2vl-coco.toml asks for it: time and memory, on random weights.
 
-    python benchmarks/qwen2vl.py             the 7B shape in bf16; needs a GPU of 40 GB
+    python benchmarks/qwen2vl.py             the 7B shape in bf16; needs a GPU of 24 GB
     python benchmarks/qwen2vl.py --layers 2  only so many of its 28 layers
 
 Shape and trained matrices are those of Qwen2-VL-7B-Instruct; neither weights nor pictures are, since time and memory do not
@@ -10,13 +10,10 @@ depend on them. A turn is a picture of COCO's usual 640 x 480, scaled to 504 x 3
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 from torch import Tensor, nn

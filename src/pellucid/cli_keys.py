@@ -44,15 +44,17 @@ def create(
     from pellucid.base.settings import read_settings
     from pellucid.records.actor import load_roles
     from pellucid.records.key import wish
-    from pellucid.store.keys import all_keys, create_key
+    from pellucid.serve.access import is_open
+    from pellucid.store.keys import create_key
 
     asked = wish(name=name, role=role, scopes=scope or [], expires_in_days=days, per_minute=per_minute)
-    roles = load_roles(read_settings().roles)
+    settings = read_settings()
+    roles = load_roles(settings.roles)
     with database_at(data, make=True) as engine:
-        closes = not all_keys(engine, datetime.now(UTC))
+        closes = is_open(settings, engine)
         _print_once(*create_key(engine, asked, roles, operator(), datetime.now(UTC)))
     if closes:
-        typer.echo("This is the first key: from now on the service asks every request for one.", err=True)
+        typer.echo("This is the first key: from now on the service asks for one in every call under /v1.", err=True)
 
 
 @keys_app.command("list")

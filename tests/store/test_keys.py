@@ -15,9 +15,10 @@ from pellucid.base.errors import InvalidParameter, KeyNotActive, NotFound, Unaut
 from pellucid.base.ids import new_id
 from pellucid.records.actor import load_roles
 from pellucid.records.key import Key, Secret, wish
+from pellucid.store.accounts import is_anyone_known
 from pellucid.store.audit import entries, verify
 from pellucid.store.database import counting, writing
-from pellucid.store.keys import admit, all_keys, any_key_made, create_key, revoke_key, rotate_key
+from pellucid.store.keys import admit, all_keys, create_key, revoke_key, rotate_key
 from pellucid.store.store import Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -142,10 +143,10 @@ def test_lists_all_with_their_state_and_the_day_of_last_use(store: Store) -> Non
 
 
 def test_a_revoked_key_was_made_all_the_same(store: Store) -> None:
-    assert not any_key_made(store.database)
+    assert not is_anyone_known(store.database)
     key, _ = made(store.database)
     revoke_key(store.database, key.id, "anna", NOW)
-    assert any_key_made(store.database)
+    assert is_anyone_known(store.database)
 
 
 def test_a_bucket_empties_refuses_and_fills_again(store: Store) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pellucid.base.errors import ConfigError, DataError
-from pellucid.nets.image import Backbone, ImageDetector, Network, resized
+from pellucid.nets.image import CPU, Backbone, ImageDetector, Network, resized
 from pellucid.records.bundle import ViewSpec
 from pellucid.records.checkpoint import read_checkpoint
 from pellucid.records.dataset import read_dataset
@@ -27,7 +27,7 @@ from pellucid.runtime.views import to_tensor
 from pellucid.train import image_detector
 from pellucid.train.distribution import Distribution
 from pellucid.train.image_data import load_pictures
-from pellucid.train.image_recipe import DistilRecipe, EnsembleRecipe, ImageRecipe
+from pellucid.train.image_recipe import Augmentation, DistilRecipe, EnsembleRecipe, ImageRecipe
 from pellucid.train.image_run import run_image_detector
 from pellucid.train.image_start import take_start
 from pellucid.train.run import run
@@ -43,6 +43,8 @@ KINDS = {
     "resnet50-distil-gpu": DistilRecipe, "resnet50-distil-smoke": DistilRecipe, "ensemble": EnsembleRecipe,
 }  # fmt: skip
 PICTURES = 96
+PASSES_OF_AN_EPOCH = 6
+"""Of the recipe `short`: five steps and one to score what was held out."""
 SMOKE = ("resnet50-distil-smoke", "resnet50-smoke", "vit-smoke")
 TINY = Network.model_validate(
     {"architecture": "resnet50", "input_px": 32, "resnet": {"depths": [1], "widths": [16], "stem": 8}, "dropout": 0.2}
@@ -145,7 +147,7 @@ def test_a_run_that_was_cut_ends_with_the_same_weights(out: Path, short: ImageRe
     whole = read_checkpoint(run_image_detector(short, {}, out)).weights
     shutil.rmtree(out / "checkpoints" / "short")
     with pytest.raises(_PowerCut):
-        run_image_detector(short, {}, out, _Failing(passes=4))
+        run_image_detector(short, {}, out, _Failing(passes=PASSES_OF_AN_EPOCH))
     assert list((out / "checkpoints" / "short").glob("state-*"))
     again = read_checkpoint(run_image_detector(short, {}, out)).weights
     assert whole.keys() == again.keys()
@@ -154,12 +156,17 @@ def test_a_run_that_was_cut_ends_with_the_same_weights(out: Path, short: ImageRe
     assert [json.loads(line)["epoch"] for line in curve] == list(range(short.optimiser.epochs))
 
 
-def test_training_sees_pictures_as_they_are_served(out: Path) -> None:
+@pytest.mark.parametrize("coarse", [False, True])
+def test_training_sees_pictures_as_they_are_served(out: Path, coarse: bool) -> None:
     dataset = read_dataset(out / "data" / "detection-data-smoke")
     pictures = load_pictures(dataset, ("clean",), out)
     spec, first = ViewSpec(), dataset.samples[:3]
     served = [to_tensor(view_of(open_sample(dataset, one), "clean", spec, one.id), spec) for one in first]
-    assert np.allclose(pictures.whole(range(3), spec.encoder_px).numpy(), np.stack(served), atol=1e-6)
+    whole = pictures.whole(range(3), 48, 0, CPU)
+    assert np.allclose(whole.numpy(), resized(torch.from_numpy(np.stack(served)), 48).numpy(), atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16, enabled=coarse):
+        changed = pictures.changed(torch.arange(3), torch.zeros(3, dtype=torch.long), Augmentation(flip=False), 48, CPU)
+    assert torch.equal(changed, whole)
 
 
 def test_every_part_is_scored_by_a_network_that_has_not_seen_it(out: Path, short: ImageRecipe) -> None:

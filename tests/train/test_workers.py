@@ -73,10 +73,18 @@ def test_what_ends_the_workers_is_said(task: object, error: type[Exception], say
         launch_here(task, PAIR.model_copy(update={"retries": 0}))  # type: ignore[arg-type]
 
 
-def test_gpus_that_are_not_here_are_named_before_anything_starts() -> None:
+def test_gpus_that_are_not_here_are_named() -> None:
     lacking = torch.cuda.device_count() + 1
     with pytest.raises(ConfigError, match=rf"asks for {lacking} GPU\(s\) and this machine has {lacking - 1}"):
         launch_here(partial(train_toy, Path("nowhere"), 0.0, 0, 0), Distribution(strategy="ddp", workers=lacking, gpu=True))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_gpu_that_is_not_here_is_named_once_it_is_needed() -> None:
+    alone = Distribution(gpu=True)
+    assert launch_here(lambda _: Path("finished"), alone) == Path("finished")
+    with pytest.raises(ConfigError, match="this machine has 0"):
+        launch_here(lambda workers: Path(str(workers.device)), alone)
 
 
 def test_plain_is_one_process() -> None:

@@ -20,6 +20,8 @@ from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTModel
 from pellucid.records.bundle import CLIP_MEAN, CLIP_STD, ViewSpec
 from pellucid.records.recipe import Recipe
 
+CPU = torch.device("cpu")
+
 
 class ResNetShape(Recipe):
     """ResNet-50 unless said otherwise: bottleneck blocks a stage, channels after each stage, channels of the stem."""
@@ -143,15 +145,16 @@ def resized(pixels_nchw: Tensor, side_px: int) -> Tensor:
     side = pixels_nchw.shape[-1]
     if side == side_px:
         return pixels_nchw
-    rows = resizing(side, side_px).to(pixels_nchw.device)
+    rows = resizing(side, side_px, pixels_nchw.device)
     return rows @ pixels_nchw @ rows.T
 
 
 @lru_cache(maxsize=256)
-def resizing(from_px: int, to_px: int) -> Tensor:
+def resizing(from_px: int, to_px: int, device: torch.device = CPU) -> Tensor:
     """The matrix [to, from] that resizes one axis (bilinear, antialiased): two products resize a picture in any runtime."""
     whole = torch.eye(from_px).view(1, 1, from_px, from_px)
-    return nn.functional.interpolate(whole, (to_px, from_px), mode="bilinear", antialias=True).view(to_px, from_px)
+    matrix = nn.functional.interpolate(whole, (to_px, from_px), mode="bilinear", antialias=True).view(to_px, from_px)
+    return matrix.to(device)
 
 
 def _resnet(shape: ResNetShape) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, case, exists, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, case, insert, select, update
 
 from pellucid.base.errors import KeyNotActive, NotFound, Unauthorized
 from pellucid.records.actor import Actor, Roles, in_order
@@ -78,12 +78,6 @@ def revoke_key(engine: Engine, key_id: str, actor: str, at: datetime) -> Key:
             told = Change(actor=actor, action="key.revoked", subject=key_id, details={"name": row["name"]})
             record(connection, told, at)
         return _key(_row(connection, key_id), at)
-
-
-def any_key_made(engine: Engine) -> bool:
-    """Also one that is revoked: a door that was once closed does not open because the last key is gone."""
-    with engine.connect() as connection:
-        return bool(connection.execute(select(exists(select(api_keys.c.id)))).scalar_one())
 
 
 def admit(engine: Engine, sent: Secret, at: datetime) -> Admission:

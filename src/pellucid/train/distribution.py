@@ -21,12 +21,12 @@ import torch.distributed as dist
 from pydantic import Field, model_validator
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
-from pellucid.base.errors import ConfigError, PellucidError, TrainingFailed
+from pellucid.base.errors import PellucidError, TrainingFailed
 from pellucid.base.logs import configure_logs
 from pellucid.base.settings import read_settings
 from pellucid.records.recipe import Recipe
 from pellucid.train.process_group import Replicas, Shards
-from pellucid.train.workers import Alone, Workers
+from pellucid.train.workers import Alone, Workers, check_gpus
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,10 @@ def launch_here(task: Task, distribution: Distribution) -> Path:
 
     Raises `TrainingFailed` where workers died more often than `retries` allows, `ConfigError` where GPUs lack.
     """
-    if distribution.gpu and (here := torch.cuda.device_count()) < distribution.workers:
-        raise ConfigError(
-            f"the recipe asks for {distribution.workers} GPU(s) and this machine has {here}; "
-            "set gpu = false in [distribution], or train on a cluster that has them (--on ray)"
-        )
     if distribution.strategy == "plain":
         return task(Alone("cuda" if distribution.gpu else "cpu"))
+    if distribution.gpu:
+        check_gpus(distribution.workers)
     for tries_left in reversed(range(distribution.retries + 1)):
         answers = get_context("spawn").SimpleQueue()
         with tempfile.TemporaryDirectory(prefix="pellucid-") as meeting:

@@ -19,7 +19,6 @@ from pellucid.runtime.view_cache import ViewCache, Views
 from pellucid.train.image_recipe import Augmentation
 
 SCORED_AT_ONCE = 64
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -32,24 +31,26 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.views[0])
 
-    def whole(self, rows: Sequence[int], side_px: int, view: int = 0, device: torch.device = CPU) -> Tensor:
+    def whole(self, rows: Sequence[int], side_px: int, view: int, device: torch.device) -> Tensor:
         """[b, 3, side, side] as served."""
         return resized(self._pixels(self.views[view].take(np.asarray(rows)), device), side_px)
 
-    def changed(self, rows: Tensor, views: Tensor, rule: Augmentation, side_px: int, device: torch.device = CPU) -> Tensor:
+    def changed(self, rows: Tensor, views: Tensor, rule: Augmentation, side_px: int, device: torch.device) -> Tensor:
         """[b, 3, side, side]: row by row a view [b], cut and turned by torch's own draws, which the loop seeds at every step."""
         taken = [self.views[view].picture(row) for view, row in zip(views.tolist(), rows.tolist(), strict=True)]
-        pixels = self._pixels(np.stack(taken), device)
-        if rule.crop < 1:
-            pixels = _cut(pixels, rule.crop)
-        if rule.flip:
-            turn = torch.rand(len(pixels)) < 0.5
-            pixels = torch.where(sent(turn, device).view(-1, 1, 1, 1), pixels.flip(-1), pixels)
-        return resized(pixels, rule.train_px or side_px)
+        # Pixels are made in float32, as they are served, whatever the network computes in.
+        with torch.autocast(device.type, enabled=False):
+            pixels = self._pixels(np.stack(taken), device)
+            if rule.crop < 1:
+                pixels = _cut(pixels, rule.crop)
+            if rule.flip:
+                turn = torch.rand(len(pixels)) < 0.5
+                pixels = torch.where(sent(turn, device).view(-1, 1, 1, 1), pixels.flip(-1), pixels)
+            return resized(pixels, rule.train_px or side_px)
 
     def _pixels(self, pixels_nhwc: NDArray[np.uint8], device: torch.device) -> Tensor:
         """What `runtime.views.to_tensors` does, where the network is: bytes travel there, not floats of four times the size."""
-        mean, std = (torch.tensor(numbers, device=device).view(3, 1, 1) for numbers in (self.spec.mean, self.spec.std))
+        mean, std = (sent(torch.tensor(numbers), device).view(3, 1, 1) for numbers in (self.spec.mean, self.spec.std))
         scaled = sent(torch.from_numpy(pixels_nhwc), device).permute(0, 3, 1, 2).float() / 255.0
         return ((scaled - mean) / std).contiguous()
 

@@ -2,7 +2,7 @@
 
 Every model is trained by it. What differs comes in from outside: the loss, the workers that share a batch (`workers.py`),
 the states that are kept on the way (`states.py`). Order and noise of a step are drawn from seed and step number alone, so
-that a run which goes on from a state ends with the weights of one that was never cut off.
+that a run which goes on from a state ends with the weights of one that was never cut off (a GPU adds in an order of its own).
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ def fit(
 ) -> nn.Module:
     """Train `model` on row numbers 0..rows-1 shuffled by `seed`; `loss(model, rows [b])` gives their mean, a scalar.
 
-    `after_epoch(epoch, model, mean loss)` sees the averaged weights, in every worker. Returns the model with these, in evaluation
-    mode; where weights are shared out, `workers.whole_weights` puts them together.
+    `after_epoch(epoch, model, mean loss)` sees the averaged weights, in every worker; again for an epoch that is entered again
+    from a state inside it, with the mean of what was left of it. Returns the model with these, in evaluation mode; where weights
+    are shared out, `workers.whole_weights` puts them together.
     Same seed, data, machine and number of workers: same weights, also where `states` made it go on from the middle.
     """
     per_epoch = math.ceil(rows / optimiser.batch)
@@ -81,7 +82,7 @@ def fit(
     steps = optimiser.epochs * per_epoch
     with tqdm(total=steps, initial=done, unit="step", desc=show, disable=not show or workers.rank > 0, leave=False) as bar:
         for epoch in range(done // per_epoch, optimiser.epochs):
-            total, seen = torch.zeros(()), 0
+            total, seen = torch.zeros((), device=next(model.parameters()).device), 0
             for step, batch in enumerate(_batches(rows, optimiser.batch, seed, epoch), start=epoch * per_epoch):
                 if step < done:
                     continue
@@ -94,9 +95,9 @@ def fit(
                 adam.step()
                 adam.zero_grad()
                 mean.update(model, min(optimiser.average, (2 + step) / (11 + step)))
-                total, seen = total.to(value.device) + value * len(batch), seen + len(batch)
+                total, seen = total + value * len(batch), seen + len(batch)
                 bar.update()
-                if step % SHOWN_EVERY == 0:  # asking for it waits for the GPU
+                if not bar.disable and step % SHOWN_EVERY == 0:  # asking for it waits for the GPU
                     bar.set_postfix(loss=f"{value.item():.4f}")
                 if states and states.is_due(step + 1) and step + 1 < (epoch + 1) * per_epoch:
                     states.keep(step + 1, model, mean, adam, workers)

@@ -68,6 +68,7 @@ def run_qwen2vl(recipe: Qwen2vlRecipe, roots: Roots, out: Path, workers: Workers
         save_activations_less(model)
     origin = Origin("qwen2vl", recipe.model_dump(mode="json"), git_commit(), dataset.id, base.key)
     chosen = [example for example in unseen if example.sample.id in _first(unseen, recipe.val_pictures)]
+    at_once = max(1, recipe.optimiser.batch // recipe.optimiser.accumulate)
     losses: dict[str, Any] = {}
     with ThreadPoolExecutor(DECODERS) as decoders:
         read = partial(_turns, base, dataset, decoders)
@@ -78,7 +79,7 @@ def run_qwen2vl(recipe: Qwen2vlRecipe, roots: Roots, out: Path, workers: Workers
         def after_epoch(epoch: int, model: nn.Module, mean: float) -> None:
             losses.update({"epoch": epoch, "train_loss": round(mean, 4)})
             if chosen:
-                losses["val_loss"] = _mean_loss(model, base, read, chosen, recipe.optimiser.batch)
+                losses["val_loss"] = _mean_loss(model, base, read, chosen, at_once)
             tqdm.write(f"epoch {epoch}: " + ", ".join(f"{name} {value}" for name, value in losses.items() if name != "epoch"))
 
         states = States(folder, origin, recipe.keep_every)
@@ -95,7 +96,7 @@ def run_qwen2vl(recipe: Qwen2vlRecipe, roots: Roots, out: Path, workers: Workers
         )
         if chosen and not losses:
             # The run had ended before and only its checkpoint lacked.
-            losses["val_loss"] = _mean_loss(model, base, read, chosen, recipe.optimiser.batch)
+            losses["val_loss"] = _mean_loss(model, base, read, chosen, at_once)
     if workers.rank == 0:
         model.save_pretrained(folder / "adapter")
         write_checkpoint(Checkpoint(replace(origin, metrics=losses), adapter_of(model)), folder)

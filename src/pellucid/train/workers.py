@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from pellucid.base.errors import ConfigError
+
 
 class Workers(Protocol):
     @property
@@ -51,7 +53,14 @@ class Alone:
     rank, count = 0, 1
 
     def __init__(self, device: str = "cpu") -> None:
-        self.device = torch.device(device)
+        self._device = torch.device(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Raises `ConfigError` where a GPU is asked for and none is there; a finished run needs none, and never asks."""
+        if self._device.type == "cuda":
+            check_gpus(1)
+        return self._device
 
     def wrap(self, model: nn.Module) -> nn.Module:
         return model
@@ -70,6 +79,15 @@ class Alone:
 
 
 ALONE = Alone()
+
+
+def check_gpus(wanted: int) -> None:
+    """Raises `ConfigError` where fewer are here."""
+    if (here := torch.cuda.device_count()) < wanted:
+        raise ConfigError(
+            f"the recipe asks for {wanted} GPU(s) and this machine has {here}; train on a cluster that has them (--on ray), "
+            "or a copy of the recipe under another name with gpu = false in [distribution]"
+        )
 
 
 def whole_weights(model: nn.Module, workers: Workers) -> dict[str, Tensor]:
