@@ -9,13 +9,15 @@ import pytest
 
 pytest.importorskip("pycocoevalcap", reason="evaluation needs the extra `train`")
 
+from pellucid.analyse.tags import Score
 from pellucid.base.errors import DataError
 from pellucid.evaluate.captions import constant_sentence, evaluate_captions, hallucinations, one_human, score
-from pellucid.evaluate.object_words import SYNONYMS, name_table, objects_named
 from pellucid.evaluate.recipe import CaptionPart
 from pellucid.records.dataset import Dataset, Sample, write_dataset
 from pellucid.records.features import FeatureFolder
+from pellucid.records.heads import TagEntry, TagSet
 from pellucid.runtime.caption import CaptionResult
+from pellucid.runtime.object_words import SYNONYMS, name_table, objects_named
 
 TEXTS = {
     "0": ("A brown dog runs over the green grass .", "A dog is running on grass ."),
@@ -88,7 +90,13 @@ def test_the_constant_sentence_is_a_training_caption() -> None:
 
 
 class Parrot:
-    """Says what was hidden in the picture's embedding."""
+    """Says what was hidden in the picture's embedding; its tags see a dog and know nothing but dogs and buses."""
+
+    caption_floor = 0.0
+    tag_set = TagSet(tags=tuple(TagEntry(name=name, source="encoder", threshold=0.5) for name in ("dog", "bus")))
+
+    def tags(self, embedding: np.ndarray) -> list[list[Score]]:
+        return [[("dog", 0.9, "encoder"), ("bus", 0.1, "encoder")] for _ in embedding]
 
     def caption(self, patches: np.ndarray, embedding: np.ndarray) -> CaptionResult:
         return CaptionResult(TEXTS[str(int(embedding[0]))][1], 0.5)
@@ -107,5 +115,6 @@ def test_an_evaluation_has_scores_controls_and_examples(tmp_path: Path) -> None:
     assert section["meteor"] is None
     assert section["examples"]["0"] == TEXTS["0"][1]
     assert section["hallucinated"]["captions"] == 3
+    assert (section["shown"]["captions"]["count"], section["shown"]["hallucinated"]["captions"]) == (2, 2)
     with pytest.raises(DataError, match="made in test"):
         evaluate_captions(Parrot(), CaptionPart(dataset="captions", sources=(("made", "test"),)), features, tmp_path, seed=0)

@@ -215,7 +215,9 @@ class Analyser:
             return Missing(part="caption", reason="the encoder did not answer")
         if missing := captions.left_out(seen.domains, self.bundle.domain_set):
             return missing
-        return captions.shown(captioner.describe(seen.whole["patches"], seen.whole["embedding"]), captioner.score_floor)
+        patches, embedding = seen.whole["patches"], seen.whole["embedding"]
+        unseen = captions.unseen(self.bundle, embedding)
+        return captions.shown(captioner.describe(patches, embedding), captioner.score_floor, unseen)
 
     def _tags(self, seen: Seen) -> TagAnswer | Missing:
         """From the whole picture where it was looked at, as the tags were trained; else from its centre."""

@@ -1,17 +1,35 @@
-"""Whether a caption is shown: outside the domains the captioner knows, or unsure of itself, it is left out with the reason.
+"""Whether a caption is shown: outside the domains the captioner knows, unsure, or of things that no tag sees, it is left out.
 
-A wrong sentence is worse than none: it would be read aloud as the picture's alt text.
+The report says why. A wrong sentence is worse than none: it would be read aloud as the picture's alt text
+(docs/adr/0026-captions-and-tags-agree.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from pellucid.records.bundle import Domains
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.analyse.tags import Score, unseen_names
+from pellucid.records.bundle import Domains, TagSet
 from pellucid.records.report import Caption, Missing
 from pellucid.runtime.caption import CaptionResult
+from pellucid.runtime.object_words import name_table, objects_named
+from pellucid.runtime.vocabulary import words_of
 
 PART = "caption"
+NAMES = name_table()
+
+
+class Tags(Protocol):
+    """What is asked for tags: a `LoadedBundle`."""
+
+    @property
+    def tag_set(self) -> TagSet | None: ...
+
+    def tags(self, embedding: NDArray[np.generic]) -> list[list[Score]]: ...
 
 
 def left_out(probabilities: Mapping[str, float], domains: Domains) -> Missing | None:
@@ -23,10 +41,20 @@ def left_out(probabilities: Mapping[str, float], domains: Domains) -> Missing | 
     return Missing(part=PART, reason=f"looks like {likeliest}, which the captioner was not trained for")
 
 
-def shown(result: CaptionResult, floor: float) -> Caption | Missing:
-    """The caption, or that it is under the bundle's `floor`."""
+def unseen(bundle: Tags, embedding: NDArray[np.generic]) -> frozenset[str]:
+    """Things that the tags do not see in the picture of this embedding [512], though they know them."""
+    if bundle.tag_set is None:
+        return frozenset()
+    (scores,) = bundle.tags(embedding[None])
+    return frozenset(unseen_names(scores, bundle.tag_set))
+
+
+def shown(result: CaptionResult, floor: float, unseen: frozenset[str]) -> Caption | Missing:
+    """The caption; or that it is under the bundle's `floor`, or names something `unseen`."""
     if not result.text:
         return Missing(part=PART, reason="the captioner found no words")
     if result.score < floor:
         return Missing(part=PART, reason=f"the captioner is not sure enough ({result.score:.2f}; needed is {floor:.2f})")
+    if doubtful := sorted(objects_named(words_of(result.text), NAMES) & unseen):
+        return Missing(part=PART, reason=f"the captioner named {' and '.join(doubtful)}, which the tags do not see")
     return Caption(text=result.text, score=round(result.score, 4))

@@ -33,6 +33,12 @@ def choose_tags(scores: Sequence[Score], spec: TagSet, limit: int | None = None)
     return sorted(tags, key=lambda tag: (-tag.score, tag.name))[: spec.at_most if limit is None else limit]
 
 
+def unseen_names(scores: Sequence[Score], spec: TagSet) -> set[str]:
+    """Names of things that the tags could show of a picture with these `scores`, and do not."""
+    shown = {tag.name for tag in choose_tags(scores, spec, len(spec.tags))}
+    return {entry.name for entry in spec.tags if entry.threshold is not None} - shown
+
+
 def merged_scores(scores: Iterable[Score]) -> dict[str, float]:
     """name → probability; where both heads know a name, the mean of their log-odds."""
     by_name: dict[str, list[float]] = {}

@@ -22,12 +22,15 @@ from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from tqdm import tqdm
 
+from pellucid.analyse.caption import Tags, shown, unseen
 from pellucid.base.errors import DataError
-from pellucid.evaluate.object_words import SYNONYMS, name_table, objects_named
+from pellucid.evaluate.metrics import rate
 from pellucid.evaluate.recipe import CaptionPart
 from pellucid.records.dataset import Sample, read_dataset
 from pellucid.records.features import FeatureFolder
+from pellucid.records.report import Caption
 from pellucid.runtime.caption import CaptionResult
+from pellucid.runtime.object_words import SYNONYMS, name_table, objects_named
 from pellucid.runtime.vocabulary import words_of
 
 BOOTSTRAP_ROUNDS = 1000
@@ -35,8 +38,11 @@ EXAMPLES = 12
 Texts = dict[str, list[str]]
 
 
-class Describes(Protocol):
+class Describes(Tags, Protocol):
     """What is asked for captions: a `LoadedBundle`."""
+
+    @property
+    def caption_floor(self) -> float: ...
 
     def caption(self, patches: NDArray[np.generic], embedding: NDArray[np.generic]) -> CaptionResult: ...
 
@@ -138,12 +144,29 @@ def _measure(bundle: Describes, chosen: list[Sample], train: list[Sample], featu
     section["score_deciles"] = [round(float(value), 4) for value in deciles]
     if counted := hallucinations(chosen, candidates):
         section["hallucinated"] = counted
+    told = [
+        sample
+        for sample, result, embedding in zip(chosen, results, arrays["embedding"], strict=True)
+        if isinstance(shown(result, bundle.caption_floor, unseen(bundle, embedding)), Caption)
+    ]
+    section["shown"] = _shown(told, len(chosen), candidates, seed)
     controls = {"one_human": one_human(chosen, seed)}
     if train:
         text = constant_sentence(train)
         controls["constant"] = {"text": text, **score(references, dict.fromkeys(references, text), seed)}
     section["controls"] = controls
     section["examples"] = {sample.id: candidates[sample.id] for sample in sorted(chosen, key=lambda s: s.id)[:EXAMPLES]}
+    return section
+
+
+def _shown(told: list[Sample], of: int, candidates: Mapping[str, str], seed: int) -> dict[str, Any]:
+    """The same of the captions alone that a report would show, were all pictures of domains that the captioner knows."""
+    section: dict[str, Any] = {"captions": rate(len(told), of)}
+    if told:
+        scores = score({one.id: one.captions for one in told}, {one.id: candidates[one.id] for one in told}, seed)
+        section |= {name: scores[name] for name in ("bleu_4", "cider", "cider_interval")}
+        if counted := hallucinations(told, candidates):
+            section["hallucinated"] = counted
     return section
 
 

@@ -27,7 +27,6 @@ from pellucid.base.settings import read_settings
 from pellucid.base.tables import show, table
 from pellucid.evaluate.captions import hallucinations, one_human, score
 from pellucid.evaluate.machine import machine
-from pellucid.evaluate.object_words import SYNONYMS, name_table, objects_named
 from pellucid.evaluate.recipe import PromptsRecipe
 from pellucid.evaluate.report import write_report
 from pellucid.records.checkpoint import git_commit
@@ -37,6 +36,7 @@ from pellucid.records.prompt import Prompt, load_prompt
 from pellucid.records.report import Caption, Moderation
 from pellucid.runtime.chat import ChatEndpoint
 from pellucid.runtime.features import open_sample
+from pellucid.runtime.object_words import SYNONYMS, name_table, objects_named
 from pellucid.runtime.vocabulary import words_of
 
 EXAMPLES = 6

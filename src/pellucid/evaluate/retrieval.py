@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.analyse.caption import shown
+from pellucid.analyse.caption import shown, unseen
 from pellucid.analyse.tags import choose_tags
 from pellucid.base.errors import DataError
 from pellucid.base.ids import new_id
@@ -120,13 +120,13 @@ def _arms(
 
 
 def _by_bundle(bundle: LoadedBundle, samples: Sequence[Sample], features: FeatureFolder) -> list[Described]:
-    """Captions over the bundle's floor and tags over their thresholds, as a report shows them."""
+    """Captions and tags as a report shows them, whatever the picture's domain."""
     arrays = features.load("caption", [sample.id for sample in samples], ("patches", "embedding"))
     captioner, tag_set = bundle.heads.caption, bundle.tag_set
     if captioner is None or tag_set is None:
         raise DataError("this bundle has no captions or no tags; there is nothing of it to search by")
     captions = [
-        shown(captioner.describe(patches, embedding), captioner.score_floor)
+        shown(captioner.describe(patches, embedding), captioner.score_floor, unseen(bundle, embedding))
         for patches, embedding in zip(arrays["patches"], arrays["embedding"], strict=True)
     ]
     tags = [tuple(choose_tags(scores, tag_set)) for scores in bundle.tags(arrays["embedding"])]

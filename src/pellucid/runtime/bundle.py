@@ -121,6 +121,11 @@ class LoadedBundle:
         (row,) = _only_output(self.heads.safety, _float32(pixels)[None])
         return {name: float(score) for name, score in zip(SAFETY_CLASSES, row, strict=True)}
 
+    @property
+    def caption_floor(self) -> float:
+        """Captions that score less are left out; 0 where the bundle has none."""
+        return self.heads.caption.score_floor if self.heads.caption else 0.0
+
     def caption(self, patches: NDArray[np.generic], embedding: NDArray[np.generic]) -> CaptionResult:
         """One picture's [196, 768] and [512] → a sentence. Raises `BundleError` where the bundle has no captioner."""
         if self.heads.caption is None:

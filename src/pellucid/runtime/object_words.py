@@ -1,6 +1,6 @@
-"""The words by which captions name COCO's 80 objects, written for this project, to count objects that are not there (CHAIR).
+"""The words by which captions name COCO's 80 objects, written for this project: to find and count those that are not there.
 
-After Rohrbach et al. (arXiv 1809.02156). A word of several objects is left out (`bat`, `mouse pad`); compounds that name
+After CHAIR, Rohrbach et al. (arXiv 1809.02156). A word of several objects is left out (`bat`, `mouse pad`); compounds that name
 something else than their parts (`hot dog`, `toy train`, `home plate`) are listed so that the longest match wins.
 """
 
