@@ -15,7 +15,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "lady", "guy", "gentleman", "adult", "teenager", "player", "skier", "snowboarder", "skateboarder", "surfer", "rider",
         "cyclist", "biker", "batter", "pitcher", "catcher", "umpire", "runner", "swimmer", "climber", "hiker", "worker",
         "officer", "policeman", "soldier", "chef", "bride", "groom", "crowd", "pedestrian", "spectator", "passenger", "couple",
-        "someone", "male", "female",
+        "someone", "male", "female", "baseball player", "basketball player", "football player", "kite surfer",
     ),
     "bicycle": ("bike", "cycle", "tricycle", "mountain bike"),
     "car": ("automobile", "sedan", "taxi", "cab", "suv", "minivan", "jeep", "race car"),
@@ -108,12 +108,12 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 # These name none of the objects that stand in them.
 OTHER_THINGS = (
-    "toilet paper", "train track", "train station", "bus stop", "bus station", "car seat", "baseball field", "baseball player",
-    "baseball game", "baseball uniform", "baseball cap", "baseball diamond", "basketball player", "basketball court",
-    "basketball game", "basketball hoop", "football player", "football field", "football game", "football uniform",
+    "toilet paper", "train track", "train station", "bus stop", "bus station", "car seat", "baseball field",
+    "baseball game", "baseball uniform", "baseball cap", "baseball diamond", "basketball court",
+    "basketball game", "basketball hoop", "football field", "football game", "football uniform",
     "football helmet", "soccer game", "volleyball court", "boat dock", "orange shirt", "orange jacket", "orange hat",
     "orange vest", "orange and", "an orange dress", "orange uniform", "orange ball", "ski lift", "ski slope", "ski pole",
-    "table tennis", "bed of", "dog house", "horse drawn", "tie dye", "kite surfer", "kite surfing", "toy car", "toy train",
+    "table tennis", "bed of", "dog house", "horse drawn", "tie dye", "kite surfing", "toy car", "toy train",
     "toy truck", "remote controlled", "ferris wheel", "roller coaster", "snow covered", "bicycle helmet", "bike trail",
     "bike rack", "bike path", "bike ramp", "skateboard ramp", "skateboard park", "seat of", "phone booth", "water plant",
     "the back seat", "book store", "cup of", "table cloth",
