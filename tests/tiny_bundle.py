@@ -37,7 +37,7 @@ from pellucid.runtime.vocabulary import END, SPECIAL, Decoding, Vocabulary, writ
 OPSET = 17
 LAYERS, WIDTH, EMBEDDING = 12, 768, 512
 DOMAINS = ("photo", "face", "art", "screenshot", "document")
-WORDS = (*SPECIAL, "a", "the", "dog", "runs", "on", "grass", "red", "car", "through", "water", "man", "sits")
+WORDS = (*SPECIAL, "a", "the", "leaf", "runs", "on", "grass", "red", "cart", "through", "water", "wind", "sits")
 TAGS = ("dog", "cat", "grass", "person", "red", "car")
 THRESHOLDS = Thresholds(
     slices={

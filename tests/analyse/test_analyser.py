@@ -206,7 +206,7 @@ def test_no_caption_under_the_score_floor(bundle: LoadedBundle, started: Callabl
 
 @pytest.mark.parametrize(
     ("head", "lost"),
-    [("detector", {"inference"}), ("safety", {"safety", "moderation"}), ("tags", {"tags"})],
+    [("detector", {"inference"}), ("safety", {"safety", "moderation"}), ("tags", {"tags", "caption"})],
 )
 def test_a_part_that_fails_is_missing_and_the_rest_is_answered(
     bundle: LoadedBundle, started: Callable[..., Analyser], head: str, lost: set[str]
