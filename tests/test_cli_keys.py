@@ -46,6 +46,11 @@ def test_a_key_alone_is_on_standard_output(data: Path) -> None:
     assert result.stdout.strip()[-64:] not in listed
 
 
+def test_what_is_closed_already_is_not_said_to_close(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PELLUCID_API_KEYS", "0123456789abcdef0123456789abcdef")
+    assert "first key" not in run(data, "keys", "create", "photo-app", "--role", "platform").stderr
+
+
 def test_rotates_and_revokes(data: Path) -> None:
     key_id = made(data, "app", "--scope", "read", "--scope", "flag")
     rotated = run(data, "keys", "rotate", key_id, "--overlap-hours", "2")

@@ -194,6 +194,22 @@ def test_no_caption_where_the_captioner_was_not_trained(bundle: LoadedBundle, st
     assert "was not trained for" in reasons(report)["caption"]
 
 
+def test_no_caption_of_what_the_tags_do_not_see(bundle: LoadedBundle, started: Callable[..., Analyser]) -> None:
+    plain = started(bundle).analyse(jpeg()).report
+    captioner, tag_set = bundle.heads.caption, bundle.tag_set
+    assert captioner is not None
+    assert tag_set is not None
+    assert plain.caption is not None
+    last = plain.caption.text.lower().rstrip(".").split()[-1]
+    words = tuple("dog" if word == last else word for word in captioner.vocabulary.words)
+    of_dogs = with_head(bundle, caption=Captioner(captioner.session, replace(captioner.vocabulary, words=words)))
+    for threshold, shown in ((0.0, True), (1.0, False)):
+        tags = tuple(tag.model_copy(update={"threshold": threshold}) for tag in tag_set.tags)
+        report = started(replace(of_dogs, tag_set=tag_set.model_copy(update={"tags": tags}))).analyse(jpeg()).report
+        assert (report.caption is not None) == shown
+        assert shown or reasons(report)["caption"] == "the captioner named dog, which the tags do not see"
+
+
 def test_no_caption_under_the_score_floor(bundle: LoadedBundle, started: Callable[..., Analyser]) -> None:
     captioner = bundle.heads.caption
     assert captioner is not None
@@ -206,7 +222,7 @@ def test_no_caption_under_the_score_floor(bundle: LoadedBundle, started: Callabl
 
 @pytest.mark.parametrize(
     ("head", "lost"),
-    [("detector", {"inference"}), ("safety", {"safety", "moderation"}), ("tags", {"tags", "caption"})],
+    [("detector", {"inference"}), ("safety", {"safety", "moderation"}), ("tags", {"tags"})],
 )
 def test_a_part_that_fails_is_missing_and_the_rest_is_answered(
     bundle: LoadedBundle, started: Callable[..., Analyser], head: str, lost: set[str]

@@ -15,10 +15,21 @@ from pellucid.evaluate.blocks import markdown
 from pellucid.evaluate.contents import contents
 from pellucid.evaluate.expectations import held
 from pellucid.evaluate.recipe import Bound, RetrievalPart
-from pellucid.evaluate.retrieval import Described, Query, _arms, _asked, _ratio, _sentences, _store_of, evaluate_retrieval
+from pellucid.evaluate.retrieval import (
+    Described,
+    Query,
+    _arms,
+    _asked,
+    _by_bundle,
+    _ratio,
+    _sentences,
+    _store_of,
+    evaluate_retrieval,
+)
 from pellucid.records.dataset import Dataset, Sample, write_dataset
 from pellucid.records.evaluation import Evaluation
 from pellucid.records.features import FeatureFolder
+from pellucid.records.report import Missing
 from pellucid.runtime.bundle import LoadedBundle
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -89,6 +100,17 @@ def test_a_bundle_is_measured_in_every_arm(tmp_path: Path) -> None:
     assert json.loads(json.dumps({"found": found, "judged": judged}))["found"] == found
     blocks = list(contents(Evaluation.model_validate(RECORD | {"sections": {"retrieval": found}})))
     assert "manual share" in "\n".join(markdown(blocks[0]))
+
+
+def test_captions_are_those_that_a_report_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_tiny_bundle(tmp_path / "bundle")
+    features = FeatureFolder(tmp_path / "features", "a-key").open()
+    arrays = {"patches": np.zeros((10, 196, 768), np.float32), "embedding": np.zeros((10, 512), np.float32)}
+    features.append("caption", [s.id for s in pictures()], arrays)
+    bundle = LoadedBundle.open(tmp_path / "bundle", threads=1)
+    assert all(one.caption for one in _by_bundle(bundle, pictures(), features))
+    monkeypatch.setattr("pellucid.evaluate.retrieval.shown", lambda *_: Missing(part="caption", reason="doubtful"))
+    assert not any(one.caption for one in _by_bundle(bundle, pictures(), features))
 
 
 def test_refuses_a_split_without_pictures(tmp_path: Path) -> None:

@@ -216,8 +216,7 @@ class Analyser:
         if missing := captions.left_out(seen.domains, self.bundle.domain_set):
             return missing
         patches, embedding = seen.whole["patches"], seen.whole["embedding"]
-        unseen = captions.unseen(self.bundle, embedding)
-        return captions.shown(captioner.describe(patches, embedding), captioner.score_floor, unseen)
+        return captions.shown(captioner.describe(patches, embedding), embedding, self.bundle)
 
     def _tags(self, seen: Seen) -> TagAnswer | Missing:
         """From the whole picture where it was looked at, as the tags were trained; else from its centre."""

@@ -20,11 +20,13 @@ from pellucid.runtime.object_words import name_table, objects_named
 from pellucid.runtime.vocabulary import words_of
 
 PART = "caption"
-NAMES = name_table()
 
 
-class Tags(Protocol):
-    """What is asked for tags: a `LoadedBundle`."""
+class Judges(Protocol):
+    """What is asked whether a caption may be shown: a `LoadedBundle`."""
+
+    @property
+    def caption_floor(self) -> float: ...
 
     @property
     def tag_set(self) -> TagSet | None: ...
@@ -41,20 +43,22 @@ def left_out(probabilities: Mapping[str, float], domains: Domains) -> Missing | 
     return Missing(part=PART, reason=f"looks like {likeliest}, which the captioner was not trained for")
 
 
-def unseen(bundle: Tags, embedding: NDArray[np.generic]) -> frozenset[str]:
-    """Things that the tags do not see in the picture of this embedding [512], though they know them."""
-    if bundle.tag_set is None:
-        return frozenset()
-    (scores,) = bundle.tags(embedding[None])
-    return frozenset(unseen_names(scores, bundle.tag_set))
-
-
-def shown(result: CaptionResult, floor: float, unseen: frozenset[str]) -> Caption | Missing:
-    """The caption; or that it is under the bundle's `floor`, or names something `unseen`."""
+def shown(result: CaptionResult, embedding: NDArray[np.generic], bundle: Judges) -> Caption | Missing:
+    """The caption of the picture of this embedding [512], or why it is not shown."""
     if not result.text:
         return Missing(part=PART, reason="the captioner found no words")
+    floor = bundle.caption_floor
     if result.score < floor:
         return Missing(part=PART, reason=f"the captioner is not sure enough ({result.score:.2f}; needed is {floor:.2f})")
-    if doubtful := sorted(objects_named(words_of(result.text), NAMES) & unseen):
+    named = objects_named(words_of(result.text), name_table())
+    if named and (doubtful := sorted(named & _unseen(embedding, bundle))):
         return Missing(part=PART, reason=f"the captioner named {' and '.join(doubtful)}, which the tags do not see")
     return Caption(text=result.text, score=round(result.score, 4))
+
+
+def _unseen(embedding: NDArray[np.generic], bundle: Judges) -> set[str]:
+    """Things that the tags do not see in the picture, though they know them."""
+    if bundle.tag_set is None:
+        return set()
+    (scores,) = bundle.tags(embedding[None])
+    return unseen_names(scores, bundle.tag_set)

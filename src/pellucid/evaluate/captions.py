@@ -22,7 +22,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from tqdm import tqdm
 
-from pellucid.analyse.caption import Tags, shown, unseen
+from pellucid.analyse.caption import Judges, shown
 from pellucid.base.errors import DataError
 from pellucid.evaluate.metrics import rate
 from pellucid.evaluate.recipe import CaptionPart
@@ -38,11 +38,8 @@ EXAMPLES = 12
 Texts = dict[str, list[str]]
 
 
-class Describes(Tags, Protocol):
+class Describes(Judges, Protocol):
     """What is asked for captions: a `LoadedBundle`."""
-
-    @property
-    def caption_floor(self) -> float: ...
 
     def caption(self, patches: NDArray[np.generic], embedding: NDArray[np.generic]) -> CaptionResult: ...
 
@@ -147,7 +144,7 @@ def _measure(bundle: Describes, chosen: list[Sample], train: list[Sample], featu
     told = [
         sample
         for sample, result, embedding in zip(chosen, results, arrays["embedding"], strict=True)
-        if isinstance(shown(result, bundle.caption_floor, unseen(bundle, embedding)), Caption)
+        if isinstance(shown(result, embedding, bundle), Caption)
     ]
     section["shown"] = _shown(told, len(chosen), candidates, seed)
     controls = {"one_human": one_human(chosen, seed)}

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.analyse.caption import shown, unseen
+from pellucid.analyse.caption import shown
 from pellucid.analyse.tags import choose_tags
 from pellucid.base.errors import DataError
 from pellucid.base.ids import new_id
@@ -126,7 +126,7 @@ def _by_bundle(bundle: LoadedBundle, samples: Sequence[Sample], features: Featur
     if captioner is None or tag_set is None:
         raise DataError("this bundle has no captions or no tags; there is nothing of it to search by")
     captions = [
-        shown(captioner.describe(patches, embedding), captioner.score_floor, unseen(bundle, embedding))
+        shown(captioner.describe(patches, embedding), embedding, bundle)
         for patches, embedding in zip(arrays["patches"], arrays["embedding"], strict=True)
     ]
     tags = [tuple(choose_tags(scores, tag_set)) for scores in bundle.tags(arrays["embedding"])]

@@ -7,6 +7,7 @@ something else than their parts (`hot dog`, `toy train`, `home plate`) are liste
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 # object → the words beside its own name, in the singular unless the plural is irregular
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -136,6 +137,7 @@ def objects_named(words: Sequence[str], names: Mapping[tuple[str, ...], str | No
     return found
 
 
+@cache
 def name_table() -> dict[tuple[str, ...], str | None]:
     """Words in singular and plural → the object they name, or None for the things that only sound like one."""
     table: dict[tuple[str, ...], str | None] = {}

@@ -67,7 +67,8 @@ def run_qwen2vl(recipe: Qwen2vlRecipe, roots: Roots, out: Path, workers: Workers
     if recipe.weights.activation_checkpointing:
         save_activations_less(model)
     origin = Origin("qwen2vl", recipe.model_dump(mode="json"), git_commit(), dataset.id, base.key)
-    chosen = [example for example in unseen if example.sample.id in _first(unseen, recipe.val_pictures)]
+    first = _first(unseen, recipe.val_pictures)
+    chosen = [example for example in unseen if example.sample.id in first]
     at_once = max(1, recipe.optimiser.batch // recipe.optimiser.accumulate)
     losses: dict[str, Any] = {}
     with ThreadPoolExecutor(DECODERS) as decoders:
