@@ -40,6 +40,7 @@ def test_a_key_alone_is_on_standard_output(data: Path) -> None:
     assert re.fullmatch(r"pel_[0-9A-Z]{26}_[0-9a-f]{64}\n", result.stdout)
     assert "analyse, read, flag, appeal" in result.stderr
     assert "first key" in result.stderr
+    assert "make another with --role administrator" in result.stderr
     assert "first key" not in run(data, "keys", "create", "other-app", "--role", "platform").stderr
     listed = run(data, "keys", "list").stdout
     assert all(word in listed for word in ("photo-app", "active", "600", "never"))

@@ -52,9 +52,12 @@ def create(
     roles = load_roles(settings.roles)
     with database_at(data, make=True) as engine:
         closes = is_open(settings, engine)
-        _print_once(*create_key(engine, asked, roles, operator(), datetime.now(UTC)))
+        key, secret = create_key(engine, asked, roles, operator(), datetime.now(UTC))
+        _print_once(key, secret)
     if closes:
         typer.echo("This is the first key: from now on the service asks for one in every call under /v1.", err=True)
+        if "admin" not in key.scopes:
+            typer.echo("Nobody may administer over HTTP yet: make another with --role administrator.", err=True)
 
 
 @keys_app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from pellucid.base.errors import ConfigError, NotFound
 from pellucid.base.ids import new_id
 from pellucid.store.objects import Objects, open_objects
+from pellucid.store.store import Store
 from tests.seaweed import Missing, seaweed
 
 
@@ -98,3 +100,8 @@ def test_finds_nothing_under_names_that_are_none(objects: Objects, name: str) ->
 def test_refuses_addresses_that_are_no_buckets(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError, match="PELLUCID_OBJECTS_URL"):
         open_objects(url, tmp_path)
+
+
+def test_a_new_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    Store.open(tmp_path / "data").close()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700

@@ -34,6 +34,10 @@ class Answer:
         problem = {"code": self.problem.code, "title": self.problem.title, "detail": self.problem.detail}
         return json.dumps({"source": self.source, "problem": problem}, ensure_ascii=False)
 
+    def _no_caption(self) -> str:
+        assert self.report is not None
+        return "".join(f"({missing.reason})" for missing in self.report.missing if missing.part == "caption")
+
     def row(self) -> tuple[str, ...]:
         """For people: picture, verdict, P(AI), caption or problem, tags, decision."""
         if self.report is None:
@@ -44,7 +48,7 @@ class Answer:
             self.source,
             report.verdict.label,
             f"{report.inference.probability:.2f}" if report.inference else "",
-            report.caption.text if report.caption else "",
+            report.caption.text if report.caption else self._no_caption(),
             ", ".join(tag.name for tag in report.tags[:SHOWN_TAGS]),
             report.moderation.decision if report.moderation else "",
         )

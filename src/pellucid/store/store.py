@@ -98,8 +98,8 @@ class Store:
     def open(
         cls, folder: Path, database_url: str | None = None, objects_url: str | None = None, lease_s: float = LEASE_S
     ) -> Store:
-        """Database and objects lie in `folder` where no address says otherwise. Raises `ConfigError`."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Database and objects lie in `folder`, its owner's alone if new, where no address is given. Raises `ConfigError`."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = open_database(database_url or f"sqlite:///{file_in(folder)}")
         check_reached(database)
         migrate(database)
