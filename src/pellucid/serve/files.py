@@ -36,7 +36,7 @@ class Answer:
 
     def _no_caption(self) -> str:
         assert self.report is not None
-        return "".join(f"({missing.reason})" for missing in self.report.missing if missing.part == "caption")
+        return next((f"({missing.reason})" for missing in self.report.missing if missing.part == "caption"), "")
 
     def row(self) -> tuple[str, ...]:
         """For people: picture, verdict, P(AI), caption or problem, tags, decision."""
